@@ -1,0 +1,1 @@
+//! Routing between controller and storage units; today the embedded engine.

@@ -1,0 +1,1 @@
+//! The packed buffer: plan, write and view one value or a batch of values.

@@ -1,0 +1,1 @@
+//! The controller state machine: partitions, global indexes, production status, keys, tags.

@@ -1,0 +1,15 @@
+//! The words every crate shares. No I/O, no unsafe, no Python.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`dtype`] | element types of tensors, with their wire codes |
+//! | [`error`] | the one public error: kind, retry status, context, source |
+//! | [`ids`] | global indexes and the names of partitions, fields, keys, tasks |
+
+pub mod dtype;
+pub mod error;
+pub mod ids;
+
+pub use dtype::DType;
+pub use error::{Error, ErrorKind, Result, Retry};
+pub use ids::{FieldName, GlobalIndex, Key, PartitionId, TaskName};

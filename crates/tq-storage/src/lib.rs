@@ -1,0 +1,1 @@
+//! The storage-unit engine: columns of samples in arena extents.
