@@ -1,1 +1,30 @@
-//! The extension module.
+//! The extension module `transfer_queue._core`; the only crate that sees pyo3.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`fence`] | the unsafe: buffer protocol, DLPack, raw copies |
+//! | [`errors`] | error kinds as Python exceptions |
+//! | [`codec`] | Python values to packed buffers and back |
+//! | [`engine`] | the embedded engine |
+//!
+//! No panic crosses into Python, blocking work runs detached, and no signature has a pointer.
+
+mod codec;
+mod engine;
+mod errors;
+mod fence;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = true)]
+mod _core {
+    #[pymodule_export]
+    use super::codec::functions::{
+        batch_decode_from, batch_encode_into, calc_packed_size, decode, encode, pack_into, unpack_from,
+        use_dlpack_capsules_only,
+    };
+    #[pymodule_export]
+    use super::engine::class::{Engine, PlannedGet, PlannedPut};
+    #[pymodule_export]
+    use super::fence::ExportedBytes;
+}

@@ -108,7 +108,11 @@ impl DType {
         if shape.contains(&0) {
             return Some(0);
         }
-        shape.iter().try_fold(self.item_size() as u64, |bytes, dim| bytes.checked_mul(*dim))
+        shape
+            .iter()
+            .try_fold(self.item_size() as u64, |bytes, dim| {
+                bytes.checked_mul(*dim)
+            })
     }
 }
 

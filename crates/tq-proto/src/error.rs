@@ -136,7 +136,10 @@ impl Error {
 
     /// Facts about the failed call, in the order they were added.
     pub fn context(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.context.iter().map(|(name, value)| (*name, value.as_str()))
+        self.0
+            .context
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
     }
 }
 
@@ -168,7 +171,10 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
     }
 }
 
@@ -183,7 +189,10 @@ mod tests {
             .with("partition", "p")
             .caused_by(std::io::Error::other("disk"));
         assert_eq!(error.to_string(), "no such key (key: a, partition: p)");
-        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("disk"));
+        assert_eq!(
+            error.source().map(ToString::to_string).as_deref(),
+            Some("disk")
+        );
         assert_eq!(error.retry(), Retry::Permanent);
         assert!(format!("{error:?}").contains("caused by: disk"));
     }

@@ -1,0 +1,143 @@
+//! torch tensors. A plain dense tensor in host memory takes one C call; all others are reduced in
+//! Python to plain tensors and a name.
+
+use pyo3::prelude::*;
+use tq_codec::header::tensor_flags;
+use tq_proto::{DType, ErrorKind};
+
+use super::encode::{Found, Walk};
+use super::helpers::Helpers;
+use crate::errors::raise;
+use crate::fence::{OwnedBytes, PyFrame};
+use crate::fence::dlpack::{ManagedTensor, has_code, tensor_view};
+
+impl<'py> Walk<'_, 'py> {
+    /// A `torch.Tensor` or `nn.Parameter`.
+    pub(super) fn tensor(&mut self, tensor: &Bound<'py, PyAny>) -> PyResult<Found<'py>> {
+        let py = tensor.py();
+        let mut flags = 0;
+        if tensor.getattr(pyo3::intern!(py, "requires_grad"))?.is_truthy()? {
+            flags |= tensor_flags::REQUIRES_GRAD;
+        }
+        let parameter = tensor.get_type_ptr() == self.helpers.parameter.as_ptr().cast();
+        if !parameter && let Some(managed) = readable_as_is(self.helpers, tensor)? {
+            return self.dense(py, managed, None, flags);
+        }
+        // (kind, tensor, dtype name): a plain tensor of the same bytes; (name, content): rebuilt by
+        // name; None: pickled.
+        let reduced = self.helpers.reduce_tensor.bind(py).call1((tensor,))?;
+        if reduced.is_none() {
+            return self.pickle(tensor);
+        }
+        if let Ok((plain, dtype)) = reduced.extract::<(Bound<'py, PyAny>, u8)>() {
+            if parameter {
+                flags |= tensor_flags::PARAMETER;
+            }
+            let managed = ManagedTensor::of(&plain)?.ok_or_else(|| {
+                raise(py, ErrorKind::Unsupported, "the tensor's memory cannot be read")
+            })?;
+            return self.dense(py, managed, DType::from_code(dtype), flags);
+        }
+        let (name, content) = reduced.extract()?;
+        Ok(Found::Named(name, content))
+    }
+
+    /// Writes a tensor's description; `dtype` where its bytes were handed over as another one's.
+    fn dense(
+        &mut self,
+        py: Python<'py>,
+        managed: ManagedTensor,
+        dtype: Option<DType>,
+        flags: u8,
+    ) -> PyResult<Found<'py>> {
+        let dtype = dtype.unwrap_or(managed.dtype());
+        let shape = managed.shape().to_vec();
+        let frame = PyFrame::of_tensor(managed).ok_or_else(|| {
+            raise(py, ErrorKind::InvalidArgument, "the tensor's size exceeds 64 bits")
+        })?;
+        let frame = self.frame(py, frame)?;
+        self.out.tensor(dtype, flags, frame, &shape);
+        Ok(Found::Done)
+    }
+}
+
+/// A tensor that can be read as bytes.
+pub(crate) struct PlainTensor {
+    pub(crate) dtype: DType,
+    pub(crate) shape: Vec<u64>,
+    pub(crate) frame: PyFrame,
+}
+
+/// A tensor's dtype, shape and bytes, whatever its device and strides; `None` where `value` is no
+/// tensor, or one that has no dense form. Gradients are not looked at.
+pub(crate) fn plain_tensor(value: &Bound<'_, PyAny>) -> PyResult<Option<PlainTensor>> {
+    let py = value.py();
+    let helpers = Helpers::get(py)?;
+    let mut managed = None;
+    if value.get_type_ptr() == helpers.tensor.as_ptr().cast() {
+        managed = readable_as_is(helpers, value)?.map(|managed| (managed.dtype(), managed));
+    } else if !value.is_instance(helpers.tensor.bind(py))? {
+        return Ok(None);
+    }
+    if managed.is_none() {
+        let reduced = helpers.reduce_tensor.bind(py).call1((value,))?;
+        let Ok((plain, code)) = reduced.extract::<(Bound<'_, PyAny>, u8)>() else { return Ok(None) };
+        let plain = ManagedTensor::of(&plain)?;
+        managed = plain.map(|plain| (DType::from_code(code).unwrap_or(plain.dtype()), plain));
+    }
+    let Some((dtype, managed)) = managed else { return Ok(None) };
+    let shape = managed.shape().to_vec();
+    Ok(PyFrame::of_tensor(managed).map(|frame| PlainTensor { dtype, shape, frame }))
+}
+
+/// The tensor's memory, where its bytes are its values.
+fn readable_as_is(helpers: &Helpers, tensor: &Bound<'_, PyAny>) -> PyResult<Option<ManagedTensor>> {
+    let Some(managed) = ManagedTensor::of(tensor)? else { return Ok(None) };
+    // A lazily conjugated or negated tensor's bytes are not its values.
+    let complex =
+        matches!(managed.dtype(), DType::Complex32 | DType::Complex64 | DType::Complex128);
+    if complex || helpers.is_neg.bind(tensor.py()).call1((tensor,))?.is_truthy()? {
+        return Ok(None);
+    }
+    Ok(Some(managed))
+}
+
+/// A tensor that is a view of `bytes`, or of a copy where their memory is read-only or misaligned.
+pub(crate) fn tensor_of<'py>(
+    py: Python<'py>,
+    bytes: &OwnedBytes,
+    dtype: DType,
+    shape: &[u64],
+) -> PyResult<Bound<'py, PyAny>> {
+    let copy;
+    let bytes = if bytes.can_be_viewed(dtype.item_size()) {
+        bytes
+    } else {
+        copy = bytes.to_owned_copy(py);
+        &copy
+    };
+    if has_code(dtype) {
+        return tensor_view(py, bytes, dtype, shape);
+    }
+    let plain = tensor_view(py, bytes, DType::UInt8, shape)?;
+    Helpers::get(py)?.view_as_dtype.bind(py).call1((plain, dtype.name()))
+}
+
+/// The tensor that a header describes.
+pub(super) fn decode<'py>(
+    py: Python<'py>,
+    helpers: &Helpers,
+    bytes: &OwnedBytes,
+    node: tq_codec::TensorNode,
+    shape: &[u64],
+) -> PyResult<Bound<'py, PyAny>> {
+    let tensor = tensor_of(py, bytes, node.dtype, shape)?;
+    let requires_grad = node.flags & tensor_flags::REQUIRES_GRAD != 0;
+    if node.flags & tensor_flags::PARAMETER != 0 {
+        return helpers.parameter.bind(py).call1((tensor, requires_grad));
+    }
+    if requires_grad {
+        tensor.call_method1(pyo3::intern!(py, "requires_grad_"), (true,))?;
+    }
+    Ok(tensor)
+}

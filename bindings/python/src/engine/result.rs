@@ -1,0 +1,156 @@
+//! Columns that were read, as tensors and values. Python puts them into containers
+//! (`transfer_queue/_columns.py`).
+
+use std::collections::HashMap;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString, PyTuple};
+use tq_client::Delivered;
+use tq_proto::{DType, ErrorKind};
+use tq_storage::{ColumnRead, ReadLayout, RowShapes};
+
+use crate::codec::decode::unpack;
+use crate::codec::tensor::tensor_of;
+use crate::errors::raise;
+use crate::fence::OwnedBytes;
+
+/// A column with its bytes at hand.
+pub(super) struct ReadColumn {
+    pub(super) read: ColumnRead,
+    pub(super) bytes: OwnedBytes,
+}
+
+impl ReadColumn {
+    pub(super) fn new(read: ColumnRead, delivered: Delivered) -> Self {
+        let bytes = match delivered {
+            Delivered::View(view) => OwnedBytes::of_view(view),
+            Delivered::Warm(buffer) => OwnedBytes::of_warm(buffer),
+        };
+        Self { read, bytes }
+    }
+}
+
+/// Makes the columns of one batch.
+pub(super) struct Columns<'py> {
+    py: Python<'py>,
+    allow_pickle: bool,
+    /// Offsets by row lengths: columns whose rows are of equal lengths share them, and so torch
+    /// knows that they fit each other.
+    offsets: HashMap<Vec<u64>, Bound<'py, PyAny>>,
+}
+
+impl<'py> Columns<'py> {
+    pub(super) fn new(py: Python<'py>, allow_pickle: bool) -> Self {
+        Self { py, allow_pickle, offsets: HashMap::new() }
+    }
+
+    /// `(field, kind, content...)`: `("dense", tensor)`, `("jagged", values, offsets, shortest row,
+    /// longest row)` or `("rows", [value, ...])`.
+    pub(super) fn make(&mut self, column: &ReadColumn) -> PyResult<Bound<'py, PyTuple>> {
+        let py = self.py;
+        let field = PyString::new(py, column.read.field());
+        let rows = column.read.rows() as u64;
+        match column.read.layout() {
+            ReadLayout::Dense { dtype, row_shape } if row_shape.is_empty() => {
+                let tensor = tensor_of(py, &column.bytes, dtype, &[rows])?;
+                (field, "dense", tensor).into_pyobject(py)
+            }
+            ReadLayout::Dense { dtype, row_shape } => {
+                let lengths = vec![row_shape[0]; column.read.rows()];
+                self.jagged(&field, column, dtype, lengths, &row_shape[1..])
+            }
+            ReadLayout::Jagged { dtype, row_shapes } => {
+                let rest = row_shapes.get(0).map(|shape| shape[1..].to_vec()).unwrap_or_default();
+                let ragged_first = row_shapes.iter().all(|shape| shape[1..] == rest);
+                if ragged_first {
+                    let lengths = row_shapes.iter().map(|shape| shape[0]).collect();
+                    return self.jagged(&field, column, dtype, lengths, &rest);
+                }
+                let rows = self.tensors(column, dtype, &row_shapes)?;
+                (field, "rows", rows).into_pyobject(py)
+            }
+            ReadLayout::Mixed { .. } | ReadLayout::Object { .. } | ReadLayout::Heterogeneous => {
+                (field, "rows", self.values(column)?).into_pyobject(py)
+            }
+        }
+    }
+
+    fn jagged(
+        &mut self,
+        field: &Bound<'py, PyString>,
+        column: &ReadColumn,
+        dtype: DType,
+        lengths: Vec<u64>,
+        rest: &[u64],
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let py = self.py;
+        let total: u64 = lengths.iter().sum();
+        let shape: Vec<u64> = std::iter::once(total).chain(rest.iter().copied()).collect();
+        let values = tensor_of(py, &column.bytes, dtype, &shape)?;
+        let shortest = lengths.iter().copied().min().unwrap_or(0);
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let offsets = self.offsets(lengths)?;
+        (field, "jagged", values, offsets, shortest, longest).into_pyobject(py)
+    }
+
+    fn offsets(&mut self, lengths: Vec<u64>) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(offsets) = self.offsets.get(&lengths) {
+            return Ok(offsets.clone());
+        }
+        let mut end = 0;
+        let mut bytes = Vec::with_capacity((lengths.len() + 1) * size_of::<u64>());
+        bytes.extend_from_slice(&0u64.to_le_bytes());
+        for length in &lengths {
+            end += length;
+            bytes.extend_from_slice(&end.to_le_bytes());
+        }
+        let count = lengths.len() as u64 + 1;
+        let offsets = tensor_of(self.py, &OwnedBytes::of_vec(bytes), DType::Int64, &[count])?;
+        self.offsets.insert(lengths, offsets.clone());
+        Ok(offsets)
+    }
+
+    fn tensors(
+        &self,
+        column: &ReadColumn,
+        dtype: DType,
+        shapes: &RowShapes,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let rows = PyList::empty(self.py);
+        let mut at = 0;
+        for shape in shapes.iter() {
+            let len = dtype.byte_len(shape).unwrap_or(0) as usize;
+            rows.append(tensor_of(self.py, &self.part(column, at, len)?, dtype, shape)?)?;
+            at += len;
+        }
+        Ok(rows)
+    }
+
+    /// Rows that differ: each is what it was put as.
+    fn values(&self, column: &ReadColumn) -> PyResult<Bound<'py, PyList>> {
+        let rows = PyList::empty(self.py);
+        let mut at = 0;
+        for position in 0..column.read.rows() {
+            let Some(layout) = column.read.row_layout(position) else { break };
+            let (value, len) = match layout {
+                tq_storage::RowLayout::Tensor { dtype, shape } => {
+                    let len = dtype.byte_len(shape).unwrap_or(0) as usize;
+                    (tensor_of(self.py, &self.part(column, at, len)?, dtype, shape)?, len)
+                }
+                tq_storage::RowLayout::Object { bytes } => {
+                    let len = bytes as usize;
+                    (unpack(self.py, &self.part(column, at, len)?, self.allow_pickle)?, len)
+                }
+            };
+            rows.append(value)?;
+            at += len;
+        }
+        Ok(rows)
+    }
+
+    fn part(&self, column: &ReadColumn, at: usize, len: usize) -> PyResult<OwnedBytes> {
+        column.bytes.slice(at..at + len).ok_or_else(|| {
+            raise(self.py, ErrorKind::Internal, "a column has fewer bytes than its rows need")
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! The background thread `tq-revert`: reverts what views wrote, and gives surplus memory back, so that
+//! neither happens where a view or an extent is dropped.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use crate::segment::Segment;
+use crate::shared::Shared;
+use crate::sync::{Condvar, Mutex, lock, wait};
+
+/// A page range of a segment that waits for its revert, named by its start.
+type Revert = (Arc<Segment>, u64);
+
+/// The thread and what it has to do.
+#[derive(Debug, Default)]
+pub(crate) struct Keeper {
+    inbox: Mutex<Inbox>,
+    /// Notified, with `inbox` locked, on every change of it.
+    changed: Condvar,
+    /// Where both are locked, this one is locked before `inbox`.
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    reverts: VecDeque<Revert>,
+    trim: bool,
+    stopped: bool,
+}
+
+enum Work {
+    Revert(Revert),
+    Trim,
+}
+
+impl Keeper {
+    /// Starts the thread of `shared` unless it runs, or was stopped for good.
+    pub(crate) fn start(shared: &Arc<Shared>) -> io::Result<()> {
+        let keeper = &shared.keeper;
+        let mut thread = lock(&keeper.thread);
+        if thread.is_none() && !lock(&keeper.inbox).stopped {
+            let shared = Arc::clone(shared);
+            let run = move || shared.keeper.run(&shared);
+            *thread = Some(
+                thread::Builder::new()
+                    .name("tq-revert".to_owned())
+                    .spawn(run)?,
+            );
+        }
+        Ok(())
+    }
+
+    /// Asks for a revert; false after [`Keeper::stop`].
+    pub(crate) fn ask_revert(&self, segment: Arc<Segment>, start: u64) -> bool {
+        let mut inbox = lock(&self.inbox);
+        if inbox.stopped {
+            return false;
+        }
+        inbox.reverts.push_back((segment, start));
+        drop(inbox);
+        self.changed.notify_one();
+        true
+    }
+
+    /// Asks `shared` to give surplus memory back, here and now where there can be no thread.
+    pub(crate) fn ask_trim(shared: &Arc<Shared>) {
+        let keeper = &shared.keeper;
+        let mut inbox = lock(&keeper.inbox);
+        if inbox.stopped || inbox.trim {
+            return;
+        }
+        inbox.trim = true;
+        drop(inbox);
+        keeper.changed.notify_one();
+        if let Err(error) = Self::start(shared) {
+            tracing::warn!(%error, "the thread tq-revert did not start; giving memory back in place");
+            lock(&keeper.inbox).trim = false;
+            shared.trim();
+        }
+    }
+
+    /// Ends the thread and waits for it. What it has not done is left undone.
+    pub(crate) fn stop(&self) {
+        lock(&self.inbox).stopped = true;
+        self.changed.notify_all();
+        let thread = lock(&self.thread).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread tq-revert panicked");
+        }
+        // They hold segments, which the leases alone should decide about now.
+        let undone = std::mem::take(&mut lock(&self.inbox).reverts);
+        drop(undone);
+    }
+
+    fn run(&self, shared: &Arc<Shared>) {
+        while let Some(work) = self.next() {
+            match work {
+                Work::Revert((segment, start)) => match shared.scanner() {
+                    Some(scanner) => segment.revert_at(start, scanner),
+                    // No view was ever granted without a scanner, so nothing can wait.
+                    None => segment.release_at(start),
+                },
+                Work::Trim => shared.trim(),
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Work> {
+        let mut inbox = lock(&self.inbox);
+        loop {
+            if inbox.stopped {
+                return None;
+            }
+            if let Some(revert) = inbox.reverts.pop_front() {
+                return Some(Work::Revert(revert));
+            }
+            if std::mem::take(&mut inbox.trim) {
+                return Some(Work::Trim);
+            }
+            inbox = wait(&self.changed, inbox);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The one module with `unsafe`: maps memory and turns mapped bytes into slices.
+//!
+//! Its functions are safe to call from the rest of the crate because of two things they take:
+//! a [`Piece`] proves that a byte range of a segment belongs to its holder alone (see `piece.rs`), and
+//! the private mapping is only ever handed out as raw pointers, never as references.
+
+use std::io;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::ptr::{self, NonNull};
+use std::slice;
+
+use rustix::fs::{FallocateFlags, MemfdFlags, Mode, SealFlags};
+use rustix::mm::{self, MapFlags, ProtFlags};
+
+use crate::piece::Piece;
+
+mod block;
+mod scan;
+
+pub(crate) use block::{Block, LARGE as LARGE_BLOCK};
+pub(crate) use scan::Scanner;
+
+/// Bytes of a page.
+pub(crate) fn page_bytes() -> u64 {
+    rustix::param::page_size() as u64
+}
+
+/// An address range that this process mapped and unmaps on drop.
+#[derive(Debug)]
+struct Mapped {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: `Mapped` owns its address range; neither the address nor `munmap` depends on a thread.
+unsafe impl Send for Mapped {}
+// SAFETY: a shared `Mapped` gives out raw pointers and its length only; those who make slices of them
+// argue for themselves.
+unsafe impl Sync for Mapped {}
+
+impl Mapped {
+    /// Maps `len` bytes of `file`, or of nothing, readable and writable.
+    fn new(len: u64, file: Option<&OwnedFd>, flags: MapFlags) -> io::Result<Self> {
+        let len = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let prot = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: without MAP_FIXED the system chooses an address range that nothing else uses.
+        let base = unsafe {
+            match file {
+                Some(file) => mm::mmap(ptr::null_mut(), len, prot, flags, file, 0)?,
+                None => mm::mmap_anonymous(ptr::null_mut(), len, prot, flags)?,
+            }
+        };
+        let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { base, len })
+    }
+
+    /// The address of byte `offset`; panics outside the mapping.
+    fn at(&self, offset: u64, len: u64) -> *mut u8 {
+        let end = offset.checked_add(len);
+        assert!(
+            end.is_some_and(|end| end <= self.len as u64),
+            "{len} bytes at {offset} lie outside a mapping of {} bytes: a bug in tq-arena",
+            self.len
+        );
+        // SAFETY: `offset` is at most `self.len` (checked above; so it fits usize), and the whole
+        // mapping is one allocation that lives as long as `self`.
+        unsafe { self.base.as_ptr().add(offset as usize) }
+    }
+
+    fn advise(&self, range: Range<u64>, advice: mm::Advice) -> io::Result<()> {
+        let len = range.end - range.start;
+        let start = self.at(range.start, len);
+        // SAFETY: the range lies inside this mapping. The advices used in this module change no byte
+        // that a Rust reference covers: LinuxHugepage changes no byte at all, and LinuxDontNeed is used
+        // on private segment mappings only, of which no reference is ever made.
+        Ok(unsafe { mm::madvise(start.cast(), len as usize, advice) }?)
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: the range was mapped by `new` and is unmapped only here; slices borrow `self` or
+        // something that owns it, and the holders of raw pointers keep their owner alive (`View`).
+        let done = unsafe { mm::munmap(self.base.as_ptr().cast(), self.len) };
+        if let Err(error) = done {
+            tracing::error!(%error, len = self.len, "a mapping could not be unmapped and leaks");
+        }
+    }
+}
+
+/// A memory file, mapped shared: what loans write and leases read.
+#[derive(Debug)]
+pub(crate) struct SharedMap {
+    id: u32,
+    file: OwnedFd,
+    mapped: Mapped,
+}
+
+impl SharedMap {
+    /// Makes a sparse file of `len` bytes that nobody else can open, shrink or grow.
+    pub(crate) fn create(id: u32, len: u64) -> io::Result<Self> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let file = rustix::fs::memfd_create(format!("tq-segment-{id}"), flags)?;
+        rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+        rustix::fs::ftruncate(&file, len)?;
+        // A file that shrank would turn reads of our own slices into SIGBUS.
+        rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW)?;
+        let mapped = Mapped::new(len, Some(&file), MapFlags::SHARED | MapFlags::NORESERVE)?;
+        Ok(Self { id, file, mapped })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The first `len` bytes of a piece, to read.
+    pub(crate) fn bytes<'a>(&'a self, piece: &'a Piece, len: u64) -> &'a [u8] {
+        let start = self.locate(piece, len);
+        // SAFETY: `start..start+len` lies inside the mapping, which `self` keeps for 'a, and mapped
+        // memory is always initialised. No one writes it during 'a: this process writes the shared
+        // mapping only through `bytes_mut` and `punch`, which need `&mut Piece`, pieces in use never
+        // overlap (`piece.rs`), and this one is borrowed for 'a; no other process has the file. Those
+        // who share a piece (`Hold`) free its bytes only when no owner and no lease is left.
+        unsafe { slice::from_raw_parts(start, len as usize) }
+    }
+
+    /// The first `len` bytes of a piece, to write.
+    pub(crate) fn bytes_mut<'a>(&'a self, piece: &'a mut Piece, len: u64) -> &'a mut [u8] {
+        let start = self.locate(piece, len);
+        // SAFETY: as in `bytes`; and `&mut Piece` proves that no other slice of these bytes exists,
+        // since each slice borrows the piece, and no other piece in use shares a byte with it.
+        unsafe { slice::from_raw_parts_mut(start, len as usize) }
+    }
+
+    /// Gives the pages of a piece back to the system; they read as zeros afterwards.
+    pub(crate) fn punch(&self, piece: &mut Piece) -> io::Result<()> {
+        let _inside = self.locate(piece, piece.len());
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        Ok(rustix::fs::fallocate(
+            &self.file,
+            flags,
+            piece.offset(),
+            piece.len(),
+        )?)
+    }
+
+    /// Maps the same file copy-on-write.
+    pub(crate) fn private(&self) -> io::Result<PrivateMap> {
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        Ok(PrivateMap(Mapped::new(
+            self.mapped.len as u64,
+            Some(&self.file),
+            flags,
+        )?))
+    }
+
+    fn locate(&self, piece: &Piece, len: u64) -> *mut u8 {
+        // Segment numbers are unique in the process, so a piece of another arena cannot pass.
+        assert!(
+            piece.segment() == self.id && len <= piece.len(),
+            "{len} bytes of {piece:?} asked of segment {}: a bug in tq-arena",
+            self.id
+        );
+        self.mapped.at(piece.offset(), len)
+    }
+}
+
+/// The kept copy-on-write mapping of a segment. Only raw pointers into it exist.
+#[derive(Debug)]
+pub(crate) struct PrivateMap(Mapped);
+
+impl PrivateMap {
+    /// The address of `len` bytes at `offset`.
+    pub(crate) fn at(&self, offset: u64, len: u64) -> *mut u8 {
+        self.0.at(offset, len)
+    }
+
+    /// Drops every private page of a page-aligned range; it follows the shared bytes again.
+    pub(crate) fn revert(&self, range: Range<u64>) -> io::Result<()> {
+        self.0.advise(range, mm::Advice::LinuxDontNeed)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

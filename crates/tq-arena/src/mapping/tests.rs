@@ -1,0 +1,139 @@
+use std::io;
+
+use super::*;
+use crate::ranges::RangeSet;
+
+fn mapped(pages: u64) -> (SharedMap, Piece) {
+    let len = pages * page_bytes();
+    let map = SharedMap::create(u32::MAX - 1, len).unwrap();
+    let mut free = RangeSet::default();
+    free.insert(0..len);
+    (map, Piece::take(&mut free, u32::MAX - 1, 0..len))
+}
+
+#[test]
+fn a_segment_file_is_owner_only_and_cannot_be_resized() {
+    let (map, _piece) = mapped(1);
+    let mode = rustix::fs::fstat(&map.file).unwrap().st_mode;
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(rustix::fs::ftruncate(&map.file, 0).is_err());
+}
+
+#[test]
+fn punched_bytes_read_as_zeros() {
+    let (map, mut piece) = mapped(2);
+    map.bytes_mut(&mut piece, 10).fill(9);
+    map.punch(&mut piece).unwrap();
+    assert_eq!(map.bytes(&piece, 10), [0; 10]);
+}
+
+#[test]
+#[should_panic(expected = "asked of segment")]
+fn a_piece_of_another_segment_is_refused() {
+    let (_map, piece) = mapped(1);
+    let other = SharedMap::create(u32::MAX - 2, page_bytes()).unwrap();
+    let _ = other.bytes(&piece, 1);
+}
+
+#[test]
+fn more_dirty_ranges_than_fit_one_scan_are_all_reverted() {
+    let Some(scanner) = Scanner::open() else {
+        return;
+    };
+    let pages = 3000;
+    let page = page_bytes();
+    let (map, mut piece) = mapped(pages);
+    map.bytes_mut(&mut piece, pages * page).fill(5);
+    let private = map.private().unwrap();
+    // Every second page, so that no two ranges merge.
+    for at in (0..pages).step_by(2) {
+        // SAFETY: inside the mapping, which nothing else uses.
+        unsafe { private.at(at * page, 1).write(6) };
+    }
+    let inner = page..(pages - 1) * page;
+    assert_eq!(
+        scanner.revert(&private, inner).unwrap(),
+        (pages / 2 - 1) * page
+    );
+    // SAFETY: as above.
+    let byte = |at: u64| unsafe { private.at(at * page, 1).read() };
+    assert_eq!(byte(0), 6, "outside the range asked for");
+    assert!((1..pages).all(|at| byte(at) == 5));
+    assert_eq!(scanner.revert(&private, 0..pages * page).unwrap(), page);
+    assert_eq!(scanner.revert(&private, 0..pages * page).unwrap(), 0);
+}
+
+/// Runs `child` in a forked child only; true when it came to its end and returned true there. What it
+/// captured leaks in this process.
+fn in_forked_child(child: impl FnOnce() -> bool + std::panic::UnwindSafe) -> bool {
+    // SAFETY: the child takes no lock that another thread may hold (that is what is tested; glibc keeps
+    // its allocator usable after fork) and leaves through `_exit`.
+    match unsafe { libc::fork() } {
+        -1 => panic!("fork: {}", io::Error::last_os_error()),
+        0 => {
+            // A drop that waits for a lock held by nobody would hang: SIGALRM ends it.
+            // SAFETY: async-signal-safe and without preconditions.
+            unsafe { libc::alarm(20) };
+            let done = std::panic::catch_unwind(child).unwrap_or(false);
+            // SAFETY: as above.
+            unsafe { libc::_exit(i32::from(!done)) }
+        }
+        pid => {
+            std::mem::forget(child);
+            let mut status = 0;
+            // SAFETY: `pid` is our child and `status` a live integer.
+            let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+            waited == pid && status == 0
+        }
+    }
+}
+
+#[test]
+fn in_a_forked_child_drops_leak_and_requests_are_refused() {
+    use std::panic::AssertUnwindSafe;
+
+    use crate::{Arena, ArenaConfig, LeaseError, LoanError, ViewError, WarmPool};
+
+    // Everything freed is given back to the system, so a child that freed something would show.
+    let arena = Arena::new(ArenaConfig {
+        retain_bytes: 0,
+        ..ArenaConfig::default()
+    })
+    .unwrap();
+    let len = 1 << 20;
+    let mut loan = arena.loan(len).unwrap();
+    loan.as_mut_slice().fill(1);
+    let extent = loan.commit(&[]).unwrap().remove(0);
+    let lease = extent.lease();
+    let pool = WarmPool::new(len);
+    let holds = (
+        arena.view(vec![extent.lease()], 0, 4096).ok(),
+        extent.lease(),
+        arena.loan(len).unwrap(),
+        extent,
+        pool.take(len).unwrap(),
+        pool,
+    );
+    let usage = arena.usage();
+    let child = AssertUnwindSafe({
+        let arena = arena.clone();
+        let lease = lease.clone();
+        move || {
+            let refused = matches!(arena.loan(1), Err(LoanError::ForeignProcess))
+                && matches!(arena.lease(lease.id()), Err(LeaseError::ForeignProcess))
+                && matches!(arena.view(vec![lease], 0, 1), Err(ViewError::Unsupported))
+                && arena.usage() == crate::ArenaUsage::default();
+            drop(holds);
+            drop(arena);
+            refused
+        }
+    });
+    // The lock is held while forking, so it is held for ever in the child.
+    let ended = arena
+        .shared()
+        .registry
+        .with_ledger(|_| in_forked_child(child));
+    assert!(ended, "the child hung or failed");
+    assert_eq!(arena.usage(), usage);
+    assert!(lease.as_slice().iter().all(|byte| *byte == 1));
+}

@@ -1,0 +1,161 @@
+//! What an arena, its loans, extents, leases and views have in common.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use crate::error::LoanError;
+use crate::hold::Hold;
+use crate::keeper::Keeper;
+use crate::ledger::{Ledger, Refusal};
+use crate::mapping::{Scanner, page_bytes};
+use crate::piece::Piece;
+use crate::process::Birthplace;
+use crate::registry::Registry;
+use crate::segment::Segment;
+use crate::sync::{AtomicU64, Mutex, Ordering, lock};
+use crate::{ArenaConfig, ArenaUsage};
+
+/// Where a range is mapped, and whom to tell when it is free.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// An extent with its place.
+pub(crate) type PlacedHold = Hold<Place>;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) birthplace: Birthplace,
+    pub(crate) registry: Registry<Place>,
+    pub(crate) keeper: Keeper,
+    /// Granted and not dropped; views of no bytes count too.
+    pub(crate) live_views: AtomicU64,
+    segment_bytes: u64,
+    /// By number. Apart from the registry's lock, which stays free of system calls. Where both are
+    /// held, this one is taken first.
+    segments: Mutex<BTreeMap<u32, Arc<Segment>>>,
+    /// Opened at the first view; `None` inside where the kernel cannot scan.
+    scanner: OnceLock<Option<Scanner>>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: &ArenaConfig) -> Self {
+        let ledger = Ledger::new(config.capacity_bytes, config.retain_bytes, page_bytes());
+        Self {
+            birthplace: Birthplace::here(),
+            registry: Registry::new(ledger),
+            keeper: Keeper::default(),
+            live_views: AtomicU64::new(0),
+            segment_bytes: config.segment_bytes,
+            segments: Mutex::new(BTreeMap::new()),
+            scanner: OnceLock::new(),
+        }
+    }
+
+    /// A range for a loan, and the segment it lies in; adds a segment where none has room.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<(Piece, Arc<Segment>), LoanError> {
+        let mut reserved = self.registry.reserve(bytes);
+        // The lock is kept while a segment is added, so that two loans do not both add one.
+        let mut segments = lock(&self.segments);
+        if matches!(reserved, Err(Refusal::NoRoom { .. })) {
+            reserved = self.registry.reserve(bytes);
+        }
+        if let Err(Refusal::NoRoom { need }) = reserved {
+            let segment = Segment::create(need.max(self.segment_bytes)).map_err(|source| {
+                LoanError::System {
+                    asked: bytes,
+                    source,
+                }
+            })?;
+            reserved = self.registry.with_ledger(|ledger| {
+                ledger.add_segment(segment.id(), segment.len());
+                ledger.reserve(bytes)
+            });
+            segments.insert(segment.id(), Arc::new(segment));
+        }
+        let piece = reserved.map_err(|refusal| self.refused(bytes, &refusal))?;
+        match segments.get(&piece.segment()) {
+            Some(segment) => Ok((piece, Arc::clone(segment))),
+            // Only after `close`, which no handle outlives.
+            None => Err(self.refused(bytes, &Refusal::Full { in_use: 0 })),
+        }
+    }
+
+    fn refused(&self, bytes: u64, refusal: &Refusal) -> LoanError {
+        let (charge, capacity, now) = self.registry.with_ledger(|ledger| {
+            (
+                ledger.charge(bytes),
+                ledger.capacity(),
+                ledger.in_use().total(),
+            )
+        });
+        LoanError::CapacityExceeded {
+            asked: charge.unwrap_or(bytes),
+            in_use: if let Refusal::Full { in_use } = refusal {
+                *in_use
+            } else {
+                now
+            },
+            capacity,
+        }
+    }
+
+    pub(crate) fn scanner(&self) -> Option<&Scanner> {
+        self.scanner.get_or_init(Scanner::open).as_ref()
+    }
+
+    /// Gives memory beyond `retain_bytes` back to the system.
+    pub(crate) fn trim(&self) {
+        let trim = self.registry.trim();
+        if !trim.segments.is_empty() {
+            let gone: Vec<_> = {
+                let mut segments = lock(&self.segments);
+                trim.segments
+                    .iter()
+                    .filter_map(|id| segments.remove(id))
+                    .collect()
+            };
+            // Unmapping may take long, so not under the lock.
+            drop(gone);
+        }
+        let mut pieces = trim.pieces;
+        for piece in &mut pieces {
+            let segment = lock(&self.segments).get(&piece.segment()).cloned();
+            let Some(segment) = segment else { continue };
+            if let Err(error) = segment.shared().punch(piece) {
+                tracing::warn!(%error, ?piece, "free memory could not be given back and stays resident");
+            }
+        }
+        self.registry.trimmed(pieces);
+    }
+
+    /// The last handle is gone: no loan and no view can be asked for any more. Segments live on
+    /// through the leases on them, and only those.
+    pub(crate) fn close(&self) {
+        self.keeper.stop();
+        self.registry.with_ledger(Ledger::clear);
+        let segments = std::mem::take(&mut *lock(&self.segments));
+        for segment in segments.values() {
+            segment.release_all();
+        }
+    }
+
+    pub(crate) fn usage(&self) -> ArenaUsage {
+        let segments = lock(&self.segments).len() as u64;
+        let live_views = self.live_views.load(Ordering::Relaxed);
+        self.registry.with_ledger(|ledger| {
+            let in_use = ledger.in_use();
+            ArenaUsage {
+                capacity: ledger.capacity(),
+                loaned: in_use.loaned,
+                committed: in_use.committed,
+                retired: in_use.retired,
+                free_resident: ledger.warm(),
+                segments,
+                live_views,
+            }
+        })
+    }
+}

@@ -1,0 +1,84 @@
+"""Exceptions of this package.
+
+Each is a :class:`TransferQueueError` and also the builtin that a caller would catch for such a
+failure, so that code written for builtins keeps working.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CapacityExceededError",
+    "ClosedError",
+    "CorruptBufferError",
+    "DeadlineExceededError",
+    "ForkedProcessError",
+    "InternalError",
+    "InvalidArgumentError",
+    "NotReadyError",
+    "PickleRefusedError",
+    "StorageKeyNotFoundError",
+    "SystemResourceError",
+    "TransferQueueError",
+    "UnsupportedValueError",
+]
+
+
+class TransferQueueError(Exception):
+    """Base of all exceptions of this package."""
+
+    def add_located(self, note: str) -> None:
+        """Adds where inside a value the error happened to its message."""
+        text = str(self.args[0]) if self.args else ""
+        self.args = (f"{text}; {note}", *self.args[1:])
+
+    def __str__(self) -> str:
+        # KeyError would show the repr of its message.
+        return str(self.args[0]) if self.args else ""
+
+
+class InvalidArgumentError(TransferQueueError, ValueError):
+    """The arguments contradict each other or the documented contract."""
+
+
+class StorageKeyNotFoundError(TransferQueueError, KeyError):
+    """A sample or field that was asked for does not exist (any more)."""
+
+
+class NotReadyError(TransferQueueError, ValueError):
+    """The sample exists, but a field that was asked for is not produced yet."""
+
+
+class CapacityExceededError(TransferQueueError, ValueError):
+    """A limit in samples or bytes would be exceeded; nothing was stored."""
+
+
+class CorruptBufferError(TransferQueueError, ValueError):
+    """Bytes that should be a packed buffer are not a valid one."""
+
+
+class UnsupportedValueError(TransferQueueError, TypeError):
+    """The value cannot be encoded."""
+
+
+class PickleRefusedError(TransferQueueError, TypeError):
+    """The value needs pickle, and pickle is switched off."""
+
+
+class DeadlineExceededError(TransferQueueError, TimeoutError):
+    """The deadline passed first."""
+
+
+class ClosedError(TransferQueueError, RuntimeError):
+    """The engine was closed."""
+
+
+class ForkedProcessError(TransferQueueError, RuntimeError):
+    """The process was forked after ``init()``; this side of the fork cannot use the engine."""
+
+
+class SystemResourceError(TransferQueueError, OSError):
+    """The operating system refused memory, a mapping or I/O."""
+
+
+class InternalError(TransferQueueError, RuntimeError):
+    """A defect of this package; please report it."""
