@@ -61,7 +61,8 @@ impl ArenaUsage {
 /// A handle on segments of shared memory. Clones are the same arena.
 ///
 /// When the last handle goes, loans, extents, leases and views live on, each keeping its segment mapped;
-/// the background thread ends. After `fork` an arena works in the parent only: the child must make its own.
+/// the background thread ends. Dropping the last handle waits for that thread, so whoever drops it must hold no
+/// lock that a subscriber of `tracing` needs. After `fork` an arena works in the parent only: the child must make its own.
 #[derive(Debug, Clone)]
 pub struct Arena {
     handle: Arc<Handle>,

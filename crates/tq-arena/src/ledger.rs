@@ -4,6 +4,7 @@
 //! page fault. They are preferred for new loans, and given back to the system only beyond `retain`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::piece::Piece;
 use crate::ranges::RangeSet;
@@ -228,27 +229,26 @@ impl Ledger {
 }
 
 /// Whole free pages with warm bytes in them, highest first, until `excess` warm bytes are covered.
-fn cold_candidates(space: &Space, page: u64, excess: u64) -> Vec<std::ops::Range<u64>> {
-    let mut found: Vec<std::ops::Range<u64>> = Vec::new();
+fn cold_candidates(space: &Space, page: u64, excess: u64) -> Vec<Range<u64>> {
+    let mut found: Vec<Range<u64>> = Vec::new();
     let mut left = excess;
-    for warm in space.warm.descending() {
-        if left == 0 {
-            break;
-        }
-        let Some(free) = space.free.around(warm.start) else {
+    // Small holes hold no whole page, and there may be very many of them.
+    for free in space.free.at_least(page) {
+        let pages = free.start.next_multiple_of(page)..free.end / page * page;
+        if pages.is_empty() {
             continue;
-        };
-        let ceiling = found.last().map_or(u64::MAX, |above| above.start);
-        let end = warm
-            .end
-            .next_multiple_of(page)
-            .min(free.end / page * page)
-            .min(ceiling);
-        let floor = (warm.start / page * page).max(free.start.next_multiple_of(page));
-        let start = floor.max(end.saturating_sub(left) / page * page);
-        if start < end {
-            left -= left.min(end.min(warm.end) - start.max(warm.start).min(end));
-            found.push(start..end);
+        }
+        for warm in space.warm.within(pages) {
+            if left == 0 {
+                return found;
+            }
+            let ceiling = found.last().map_or(u64::MAX, |above| above.start);
+            let end = warm.end.next_multiple_of(page).min(ceiling);
+            let start = (warm.start / page * page).max(end.saturating_sub(left) / page * page);
+            if start < end {
+                left -= left.min(warm.end.min(end) - warm.start.max(start));
+                found.push(start..end);
+            }
         }
     }
     found

@@ -67,15 +67,6 @@ impl Mapped {
         // mapping is one allocation that lives as long as `self`.
         unsafe { self.base.as_ptr().add(offset as usize) }
     }
-
-    fn advise(&self, range: Range<u64>, advice: mm::Advice) -> io::Result<()> {
-        let len = range.end - range.start;
-        let start = self.at(range.start, len);
-        // SAFETY: the range lies inside this mapping. The advices used in this module change no byte
-        // that a Rust reference covers: LinuxHugepage changes no byte at all, and LinuxDontNeed is used
-        // on private segment mappings only, of which no reference is ever made.
-        Ok(unsafe { mm::madvise(start.cast(), len as usize, advice) }?)
-    }
 }
 
 impl Drop for Mapped {
@@ -178,7 +169,11 @@ impl PrivateMap {
 
     /// Drops every private page of a page-aligned range; it follows the shared bytes again.
     pub(crate) fn revert(&self, range: Range<u64>) -> io::Result<()> {
-        self.0.advise(range, mm::Advice::LinuxDontNeed)
+        let len = range.end - range.start;
+        let start = self.at(range.start, len).cast();
+        // SAFETY: the range lies inside this mapping, and no reference to its bytes exists: of a private
+        // mapping only raw pointers are handed out.
+        Ok(unsafe { mm::madvise(start, len as usize, mm::Advice::LinuxDontNeed) }?)
     }
 }
 

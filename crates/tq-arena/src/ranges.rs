@@ -92,15 +92,22 @@ impl RangeSet {
         best
     }
 
-    /// The ranges, highest first.
-    pub(crate) fn descending(&self) -> impl Iterator<Item = Range<u64>> + '_ {
-        self.by_start.iter().rev().map(|(&start, &end)| start..end)
+    /// The ranges of at least about `len` bytes (those of its size class and above), highest first.
+    pub(crate) fn at_least(&self, len: u64) -> Vec<Range<u64>> {
+        let large = self.by_class.range((class_of(len), 0)..);
+        let mut starts: Vec<u64> = large.map(|(_, start)| *start).collect();
+        starts.sort_unstable_by(|a, b| b.cmp(a));
+        let range = |start: u64| Some(start..*self.by_start.get(&start)?);
+        starts.into_iter().filter_map(range).collect()
     }
 
-    /// The range that `at` lies in.
-    pub(crate) fn around(&self, at: u64) -> Option<Range<u64>> {
-        let (&start, &end) = self.by_start.range(..=at).next_back()?;
-        (at < end).then_some(start..end)
+    /// The parts of the set inside `bounds`, highest first.
+    pub(crate) fn within(&self, bounds: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
+        self.by_start
+            .range(..bounds.end)
+            .rev()
+            .take_while(move |(_, end)| **end > bounds.start)
+            .map(move |(start, end)| (*start).max(bounds.start)..(*end).min(bounds.end))
     }
 
     fn overlaps(&self, range: &Range<u64>) -> bool {
@@ -141,7 +148,7 @@ mod tests {
         set.insert(0..64);
         set.insert(128..4096);
         set.insert(64..128);
-        assert_eq!(set.around(100), Some(0..4096));
+        assert_eq!(set.at_least(64).last(), Some(&(0..4096)));
         set.insert(8192..20000);
         assert_eq!(set.fit(64, 64), Some(0));
         assert_eq!(set.fit(4097, 64), Some(8192));
@@ -181,7 +188,7 @@ mod tests {
             // Few ranges, so the bounded search is exact here.
             let naive = (0..256 - len).step_by(8)
                 .find(|&at| model[at as usize..(at + len) as usize].iter().all(|held| *held));
-            let few = set.descending().count() <= SCAN_LIMIT;
+            let few = set.at_least(0).len() <= SCAN_LIMIT;
             match set.fit(len, 8) {
                 Some(found) => prop_assert_eq!(Some(found), naive),
                 None => prop_assert!(naive.is_none() || !few),

@@ -7,7 +7,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`layout`] | what a put says about its columns, and the shapes of jagged rows |
-//! | [`unit`] | [`StorageUnit`]: the lock, capacity, and the calls that enter it |
+//! | [`unit`](mod@unit) | [`StorageUnit`]: the lock, capacity, and the calls that enter it |
 //! | [`put`] | [`PendingPut`]: loaned, filled, committed or given back |
 //! | [`read`] | [`ColumnRead`]: the rows a read found, and how they lie in memory |
 //! | [`read_layout`] | [`ReadLayout`]: what these rows are as one column |

@@ -88,8 +88,8 @@ class KVBatchMeta:
         unknown = [key for key in wanted if key not in row_of]
         if unknown:
             raise RuntimeError(
-                f"Keys {_some(unknown)} not found in current batch. It has {len(self.keys)} keys of "
-                f"partition {self.partition_id!r}; select from `keys`"
+                f"Keys {_some(unknown)} not found in current batch. It has {len(self.keys)} keys "
+                f"of partition {self.partition_id!r}; select from `keys`"
             )
         return self._take([row_of[key] for key in wanted])
 

@@ -69,9 +69,8 @@ def _describe(name: str, value: Any, size: int) -> Entry:
         try:
             found = len(value)
         except TypeError:
-            raise _inconsistent(
-                name, size, f"an object of type {type(value).__name__} without rows"
-            ) from None
+            kind = type(value).__name__
+            raise _inconsistent(name, size, f"an object of type {kind} without rows") from None
         if found != size:
             raise _inconsistent(name, size, f"len(value)={found}")
         return _entry(None, None, is_non_tensor=True)

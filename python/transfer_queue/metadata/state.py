@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from transfer_queue.metadata.rows import Row, Rows, drop_if_empty, peek_rows
 from transfer_queue.metadata.schema import Schema
@@ -140,6 +141,8 @@ def as_status(status: npt.ArrayLike | None, size: int) -> Status:
     """
     if status is None:
         return np.zeros(size, dtype=np.int8)
+    if isinstance(status, torch.Tensor):
+        status = status.cpu().numpy()
     array = np.array(status, dtype=np.int8)
     if array.shape != (size,):
         found = len(array) if array.ndim == 1 else f"of shape {array.shape}"

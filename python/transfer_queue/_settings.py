@@ -1,0 +1,85 @@
+"""The configuration of :func:`transfer_queue.init`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from transfer_queue.errors import InvalidArgumentError, UnsupportedValueError
+
+__all__ = ["engine_settings", "merge"]
+
+#: Share of the memory limit that payload may take where no limit is set: beyond it the system
+#: would end the process rather than refuse the put.
+_DEFAULT_SHARE = 0.8
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def merge(conf: DictConfig | Mapping[str, Any] | None) -> DictConfig:
+    """The packaged configuration with ``conf`` over it. Objects such as samplers may stand in it."""
+    merged = OmegaConf.create({}, flags={"allow_objects": True})
+    with resources.as_file(resources.files("transfer_queue") / "config.yaml") as path:
+        merged = OmegaConf.merge(merged, OmegaConf.load(path))
+    if conf:
+        merged = OmegaConf.merge(merged, conf)
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
+def engine_settings(conf: DictConfig) -> dict[str, int | None]:
+    """Settings of the embedded engine.
+
+    Raises:
+        UnsupportedValueError: another storage backend is asked for.
+        InvalidArgumentError: a number is out of range.
+    """
+    backend = conf.backend.storage_backend
+    if str(backend).lower() != "simplestorage":
+        raise UnsupportedValueError(
+            f"storage backend {backend!r} is not available in this version; use SimpleStorage"
+        )
+    storage = conf.backend.SimpleStorage
+    capacity = _positive(storage, "total_storage_bytes")
+    return {
+        "max_samples": _positive(storage, "total_storage_size"),
+        "capacity_bytes": int(memory_limit() * _DEFAULT_SHARE) if capacity is None else capacity,
+        "retain_bytes": _positive(storage, "retain_bytes", zero=True),
+        "segment_bytes": _positive(storage, "segment_bytes"),
+        "threads": _threads(),
+    }
+
+
+def _positive(storage: DictConfig, name: str, *, zero: bool = False) -> int | None:
+    value = storage.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < (0 if zero else 1):
+        raise InvalidArgumentError(
+            f"backend.SimpleStorage.{name} is {value!r}; it must be null or a positive integer"
+        )
+    return value
+
+
+def _threads() -> int | None:
+    text = os.environ.get("TQ_NUM_THREADS")
+    if text is None:
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise InvalidArgumentError(f"TQ_NUM_THREADS is {text!r}; it must be a positive integer")
+    return int(text)
+
+
+def memory_limit() -> int:
+    """Bytes of memory this process may use: the machine's, or its control group's if less."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in _CGROUP_LIMITS:
+        try:
+            limits.append(int(Path(path).read_text()))
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+    return min(limits)
