@@ -126,13 +126,13 @@ def parse(data_parser: DataParser, columns: Sequence[Column]) -> list[Column]:
         InvalidArgumentError: it is not callable, or returns something else.
     """
     if not callable(data_parser):
-        raise InvalidArgumentError(f"data_parser must be callable, not {type(data_parser).__name__}")
+        raise InvalidArgumentError(
+            f"data_parser must be callable, not {type(data_parser).__name__}"
+        )
     given = {column[0]: _as_parser_input(column) for column in columns}
     parsed = data_parser(dict(given))
     if not isinstance(parsed, dict):
-        raise InvalidArgumentError(
-            f"data_parser must return a dict, not {type(parsed).__name__}"
-        )
+        raise InvalidArgumentError(f"data_parser must return a dict, not {type(parsed).__name__}")
     if parsed.keys() != given.keys():
         raise InvalidArgumentError(
             f"data_parser must not change dict keys: got {sorted(given)}, returned {sorted(parsed)}"

@@ -70,9 +70,9 @@ class EmbeddedEngine:
             return _assemble(planned, planned.run())
         return _assemble(planned, await asyncio.to_thread(planned.run))
 
-    def list(self, partition_id: str | None) -> dict[str, dict[str, dict[str, Any]]]:
+    def list_samples(self, partition_id: str | None) -> dict[str, dict[str, dict[str, Any]]]:
         """Keys and tags of one partition or of all."""
-        return self._core.list(partition_id, serial_utils._pickle_setting(None))
+        return self._core.list_samples(partition_id, serial_utils._pickle_setting(None))
 
     def clear(self, keys: list[str], partition_id: str) -> int:
         """Clears samples; returns how many there were."""
@@ -156,7 +156,8 @@ def columns_of_batch(
         return []
     if not fields.batch_size or fields.batch_size[0] != len(keys):
         raise InvalidArgumentError(
-            f"the batch size {list(fields.batch_size)} of fields does not match the {len(keys)} keys"
+            f"the batch size {list(fields.batch_size)} of fields does not match the "
+            f"{len(keys)} keys"
         )
     columns = _columns.describe(fields)
     return columns if data_parser is None else _columns.parse(data_parser, columns)

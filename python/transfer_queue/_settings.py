@@ -21,8 +21,8 @@ _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.lim
 
 
 def merge(conf: DictConfig | Mapping[str, Any] | None) -> DictConfig:
-    """The packaged configuration with ``conf`` over it. Objects such as samplers may stand in it."""
-    merged = OmegaConf.create({}, flags={"allow_objects": True})
+    """The packaged configuration with ``conf`` over it, which may hold objects such as samplers."""
+    merged: Any = OmegaConf.create({}, flags={"allow_objects": True})
     with resources.as_file(resources.files("transfer_queue") / "config.yaml") as path:
         merged = OmegaConf.merge(merged, OmegaConf.load(path))
     if conf:

@@ -30,13 +30,13 @@ class TransferQueueClient:
 
     def kv_list(self, partition_id: str | None = None) -> dict[str, dict[str, dict[str, Any]]]:
         """Keys and tags of one partition, or of all; see :func:`transfer_queue.kv_list`."""
-        return self.engine.list(partition_id)
+        return self.engine.list_samples(partition_id)
 
     async def async_kv_list(
         self, partition_id: str | None = None
     ) -> dict[str, dict[str, dict[str, Any]]]:
         """:meth:`kv_list` as a coroutine."""
-        return self.engine.list(partition_id)
+        return self.engine.list_samples(partition_id)
 
     def get_partition_list(self) -> list[str]:
         """Names of all partitions, oldest first."""

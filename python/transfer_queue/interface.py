@@ -143,8 +143,9 @@ def kv_batch_put(
     tags: list[Tag] | None = None,
     data_parser: DataParser | None = None,
 ) -> KVBatchMeta:
-    """Puts a batch: row ``i`` of every column belongs to ``keys[i]``. All of it becomes visible at
-    once.
+    """Puts a batch: row ``i`` of every column belongs to ``keys[i]``.
+
+    All of it becomes visible at once.
 
     Args:
         keys: names of the samples, each once.
@@ -229,15 +230,16 @@ async def async_kv_batch_get_by_meta(
 
 
 def kv_list(partition_id: str | None = None) -> dict[str, dict[str, Tag]]:
-    """Keys and tags: ``{partition: {key: tag}}``, keys in the order of their creation. All
-    partitions where ``partition_id`` is None; ``{}`` for an unknown one.
+    """Keys and tags: ``{partition: {key: tag}}``, keys in the order of their creation.
+
+    All partitions where ``partition_id`` is None; ``{}`` for an unknown one.
     """
-    return _engine().list(partition_id)
+    return _engine().list_samples(partition_id)
 
 
 async def async_kv_list(partition_id: str | None = None) -> dict[str, dict[str, Tag]]:
     """:func:`kv_list` as a coroutine."""
-    return _engine().list(partition_id)
+    return _engine().list_samples(partition_id)
 
 
 def kv_clear(keys: list[str] | str, partition_id: str) -> None:
@@ -272,7 +274,7 @@ def _one_sample(
 
 
 def _batch(
-    keys: list[str],
+    keys: Any,
     partition_id: str,
     fields: TensorDictBase | None,
     tags: list[Tag] | None,
@@ -280,17 +282,15 @@ def _batch(
 ) -> Put:
     if fields is None and tags is None:
         raise InvalidArgumentError("kv_batch_put needs at least one parameter of fields and tags")
-    checked = _checked_keys(keys) if not isinstance(keys, str) else _refuse_text(keys)
+    if isinstance(keys, str):  # a caller without type checks
+        raise TypeError(f"keys must be a list of strings, not the string {keys!r}; use kv_put")
+    checked = _checked_keys(keys)
     if tags is not None and len(tags) != len(checked):
         raise InvalidArgumentError(
             f"the {len(tags)} tags do not match the {len(checked)} keys; give one per key"
         )
     columns = columns_of_batch(fields, checked, data_parser)
     return checked, partition_id, columns, None if tags is None else list(tags)
-
-
-def _refuse_text(keys: str) -> list[str]:
-    raise TypeError(f"keys must be a list of strings, not the string {keys!r}; use kv_put for one")
 
 
 def _checked_keys(keys: list[str] | str) -> list[str]:

@@ -20,8 +20,8 @@ use pyo3::prelude::*;
 mod _core {
     #[pymodule_export]
     use super::codec::functions::{
-        batch_decode_from, batch_encode_into, calc_packed_size, decode, encode, pack_into, unpack_from,
-        use_dlpack_capsules_only,
+        batch_decode_from, batch_encode_into, calc_packed_size, decode, encode, pack_into,
+        unpack_from, use_dlpack_capsules_only,
     };
     #[pymodule_export]
     use super::engine::class::{Engine, PlannedGet, PlannedPut};

@@ -9,14 +9,15 @@ use crate::{ExtentId, Lease, Loan, View};
 /// Settings of an [`Arena`]. All in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArenaConfig {
-    /// Size of a segment; a larger loan gets a larger one. Segments are sparse: they cost address space
-    /// only until they are written. Default 1 GiB.
+    /// Size of a segment; a larger loan gets a larger one. Segments are sparse: they cost address
+    /// space only until they are written. Default 1 GiB.
     pub segment_bytes: u64,
-    /// The most that loans, committed extents, and retired extents still under lease may take together,
-    /// rounded as they are stored. Default: no limit.
+    /// The most that loans, committed extents, and retired extents still under lease may take
+    /// together, rounded as they are stored. Default: no limit.
     pub capacity_bytes: u64,
-    /// How much free memory is kept resident for the next loans before the rest is given back to the
-    /// system. Writing kept memory is several times faster than writing fresh memory. Default 4 GiB.
+    /// How much free memory is kept resident for the next loans before the rest is given back to
+    /// the system. Writing kept memory is several times faster than writing fresh memory. Default 4
+    /// GiB.
     pub retain_bytes: u64,
 }
 
@@ -30,8 +31,8 @@ impl Default for ArenaConfig {
     }
 }
 
-/// How much of an arena is in use. Bytes unless said; rounded as they are stored: to 64, or to whole
-/// pages from 64 KiB on.
+/// How much of an arena is in use. Bytes unless said; rounded as they are stored: to 64, or to
+/// whole pages from 64 KiB on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ArenaUsage {
     /// The limit on [`ArenaUsage::in_use`].
@@ -60,9 +61,10 @@ impl ArenaUsage {
 
 /// A handle on segments of shared memory. Clones are the same arena.
 ///
-/// When the last handle goes, loans, extents, leases and views live on, each keeping its segment mapped;
-/// the background thread ends. Dropping the last handle waits for that thread, so whoever drops it must hold no
-/// lock that a subscriber of `tracing` needs. After `fork` an arena works in the parent only: the child must make its own.
+/// When the last handle goes, loans, extents, leases and views live on, each keeping its segment
+/// mapped; the background thread ends. Dropping the last handle waits for that thread, so whoever
+/// drops it must hold no lock that a subscriber of `tracing` needs. After `fork` an arena works in
+/// the parent only: the child must make its own.
 #[derive(Debug, Clone)]
 pub struct Arena {
     handle: Arc<Handle>,
@@ -101,8 +103,8 @@ impl Arena {
         })
     }
 
-    /// Memory to write, starting on a page from 64 KiB on, on a multiple of 64 below. Zero bytes are
-    /// allowed and take up 64.
+    /// Memory to write, starting on a page from 64 KiB on, on a multiple of 64 below. Zero bytes
+    /// are allowed and take up 64.
     ///
     /// # Errors
     /// See [`LoanError`]; nothing is taken then.
@@ -138,14 +140,17 @@ impl Arena {
         Ok(Lease::counted(hold))
     }
 
-    /// A private writable view of `len` bytes, from `offset` on, of extents that lie end to end in one
-    /// segment. `offset` counts from the start of the first. The view keeps those leases it needs.
+    /// A private writable view of `len` bytes, from `offset` on, of extents that lie end to end in
+    /// one segment. `offset` counts from the start of the first. The view keeps those leases it
+    /// needs.
     ///
-    /// Views share no pages: one is granted only where no other live view touches the same pages. Where an
-    /// earlier view was dropped but its pages are not clean yet, they are cleaned first, here.
+    /// Views share no pages: one is granted only where no other live view touches the same pages.
+    /// Where an earlier view was dropped but its pages are not clean yet, they are cleaned first,
+    /// here.
     ///
     /// # Errors
-    /// See [`ViewError`]; for each of them a copy is the way out. The leases are dropped, so keep clones.
+    /// See [`ViewError`]; for each of them a copy is the way out. The leases are dropped, so keep
+    /// clones.
     pub fn view(&self, leases: Vec<Lease>, offset: u64, len: u64) -> Result<View, ViewError> {
         let shared = self.shared();
         if shared.birthplace.is_foreign() {

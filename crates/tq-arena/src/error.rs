@@ -7,7 +7,8 @@ use crate::ExtentId;
 /// Why an arena could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ArenaError {
-    /// `segment_bytes` is zero or cannot be addressed. Cure: a size between one page and the address space.
+    /// `segment_bytes` is zero or cannot be addressed. Cure: a size between one page and the
+    /// address space.
     #[error("segment_bytes is {found}; it must lie between 1 and {limit}")]
     SegmentSize {
         /// What the configuration said.

@@ -31,8 +31,8 @@ impl fmt::Display for ExtentId {
     }
 }
 
-/// The owner's hold on committed bytes. Dropping it retires the extent: no new lease is granted, and the
-/// memory is used again once the leases have gone.
+/// The owner's hold on committed bytes. Dropping it retires the extent: no new lease is granted,
+/// and the memory is used again once the leases have gone.
 #[derive(Debug)]
 pub struct Extent {
     hold: Arc<PlacedHold>,

@@ -25,20 +25,11 @@ impl HoldCount {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One more lease, unless the owner has gone.
-    pub(crate) fn try_add_lease(&self) -> bool {
-        // SYNC POINT: Acquire pairs with the release in `drop_lease` and `drop_owner`.
-        self.0
-            .fetch_update(Ordering::Acquire, Ordering::Relaxed, |count| {
-                (count & OWNER != 0).then_some(count + 1)
-            })
-            .is_ok()
-    }
-
     /// One lease less; true when that was the last hold of any kind.
     #[must_use]
     pub(crate) fn drop_lease(&self) -> bool {
-        // SYNC POINT: AcqRel, so that reads made under other holds come before the reuse of the bytes.
+        // SYNC POINT: AcqRel, pairs with itself and `drop_owner`: reads made under other holds come
+        // before the reuse of the bytes by whoever goes last.
         self.0.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
@@ -50,8 +41,8 @@ impl HoldCount {
     }
 }
 
-/// A committed range with its name and its holders. `P` says where the bytes are mapped; the accounting
-/// never looks at it, so it can be tested without memory.
+/// A committed range with its name and its holders. `P` says where the bytes are mapped; the
+/// accounting never looks at it, so it can be tested without memory.
 #[derive(Debug)]
 pub(crate) struct Hold<P> {
     pub(crate) id: ExtentId,

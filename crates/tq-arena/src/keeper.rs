@@ -1,5 +1,5 @@
-//! The background thread `tq-revert`: reverts what views wrote, and gives surplus memory back, so that
-//! neither happens where a view or an extent is dropped.
+//! The background thread `tq-revert`: reverts what views wrote, and gives surplus memory back, so
+//! that neither happens where a view or an extent is dropped.
 
 use std::collections::VecDeque;
 use std::io;
@@ -75,7 +75,7 @@ impl Keeper {
         drop(inbox);
         keeper.changed.notify_one();
         if let Err(error) = Self::start(shared) {
-            tracing::warn!(%error, "the thread tq-revert did not start; giving memory back in place");
+            tracing::warn!(%error, "no thread tq-revert; giving memory back in place");
             lock(&keeper.inbox).trim = false;
             shared.trim();
         }

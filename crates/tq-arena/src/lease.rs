@@ -6,8 +6,8 @@ use crate::ExtentId;
 use crate::keeper::Keeper;
 use crate::shared::{Place, PlacedHold};
 
-/// Keeps the bytes of an extent readable and unused by others, also after the extent was retired. Cheap to
-/// clone; it ends on drop, never by a clock.
+/// Keeps the bytes of an extent readable and unused by others, also after the extent was retired.
+/// Cheap to clone; it ends on drop, never by a clock.
 #[derive(Debug)]
 pub struct Lease {
     hold: Arc<PlacedHold>,

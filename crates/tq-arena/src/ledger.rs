@@ -1,7 +1,8 @@
 //! Which bytes are free, which of those are warm, and how many are in use. No locks, no memory.
 //!
-//! *Warm* are free bytes that were handed out before: their pages are resident, and writing them costs no
-//! page fault. They are preferred for new loans, and given back to the system only beyond `retain`.
+//! *Warm* are free bytes that were handed out before: their pages are resident, and writing them
+//! costs no page fault. They are preferred for new loans, and given back to the system only beyond
+//! `retain`.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

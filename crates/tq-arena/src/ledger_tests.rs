@@ -98,8 +98,8 @@ fn free_bytes_that_share_a_page_with_used_ones_are_not_trimmed() {
 }
 
 proptest! {
-    /// Loans, frees and trims in any order: no two pieces overlap, the sums are right, and in the end all
-    /// the bytes of the segment are free again.
+    /// Loans, frees and trims in any order: no two pieces overlap, the sums are right, and in the
+    /// end all the bytes of the segment are free again.
     #[test]
     fn nothing_overlaps_and_nothing_is_lost(
         steps in prop::collection::vec((0u8..3, 0u64..80_000, any::<prop::sample::Index>()), 1..80),
@@ -134,7 +134,8 @@ proptest! {
                     for piece in &trim.pieces {
                         prop_assert_eq!((piece.offset() % PAGE, piece.len() % PAGE), (0, 0));
                     }
-                    // Never much below the limit: what was warm beyond it goes, and a page per piece.
+                    // Never much below the limit: what was warm beyond it goes, and a page per
+                    // piece.
                     let slack = PAGE * (trim.pieces.len() as u64 + 1);
                     if trim.segments.is_empty() {
                         prop_assert!(ledger.warm() + slack >= before.min(retain));

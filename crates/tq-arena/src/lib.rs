@@ -1,34 +1,36 @@
 //! Warm shared-memory segments, and the loans, extents, leases and views on them.
 //!
 //! ```text
-//!  Arena::loan ──► Loan ──commit(cuts)──► Extent ──lease──► Lease ──► &[u8]      shared mapping
-//!                  write   (exclusive)    owner             reader
-//!                                                             └─Arena::view──► View ──► *mut u8
-//!                                                                     private copy-on-write mapping
+//! Arena::loan ─► Loan ─commit(cuts)─► Extent ─lease─► Lease ─► &[u8]     shared mapping
+//!                writer              owner           reader
+//!                                                    └─ Arena::view ─► View ─► *mut u8
+//!                                                          private copy-on-write mapping
 //! ```
 //!
-//! A segment is a memory file, mapped twice: shared, where loans are written and leases read, and private
-//! (copy-on-write), kept for views. First touch of a page is slow and reuse is fast, so freed memory
-//! stays resident and is handed out again first, and the private mapping is never made anew.
+//! A segment is a memory file, mapped twice: shared, where loans are written and leases read, and
+//! private (copy-on-write), kept for views. First touch of a page is slow and reuse is fast, so
+//! freed memory stays resident and is handed out again first, and the private mapping is never made
+//! anew.
 //!
 //! # When is a `&[u8]` over this memory sound?
 //!
-//! A shared slice promises that its bytes do not change. For memory that several parties map, that holds
-//! only as long as nobody can write them, and so:
+//! A shared slice promises that its bytes do not change. For memory that several parties map, that
+//! holds only as long as nobody can write them, and so:
 //!
-//! 1. Bytes are written through a [`Loan`] only, which has them to itself. Committing ends the loan; what is
-//!    committed is never written in place. Changing a sample means a new extent.
-//! 2. A [`Lease`] slice is taken from the shared mapping. Views write to private pages, which the shared
-//!    mapping never shows. Of the private mapping no slice is ever made, only raw pointers.
-//! 3. A range is handed out again only after its owner *and* the last lease have gone ([`Extent`] drop and
-//!    [`Lease`] drop meet in one atomic word, so exactly one of them frees it).
-//! 4. A view's leases stay until its written pages were found and reverted, so a range with stale private pages
-//!    is neither reused nor viewed again.
-//! 5. A lease by name is granted only if the generation matches an extent that still has its owner: an old
-//!    [`ExtentId`] fails instead of reading a stranger's bytes.
-//! 6. The memory file is private to the process (0600, sealed against resizing). A process forked from this
-//!    one can make no loan in it. The forked copy of a lease or view keeps nothing alive in the parent: it may be
-//!    used only while the parent holds the original.
+//! 1. Bytes are written through a [`Loan`] only, which has them to itself. Committing ends the
+//!    loan; what is committed is never written in place. Changing a sample means a new extent.
+//! 2. A [`Lease`] slice is taken from the shared mapping. Views write to private pages, which the
+//!    shared mapping never shows. Of the private mapping no slice is ever made, only raw pointers.
+//! 3. A range is handed out again only after its owner *and* the last lease have gone ([`Extent`]
+//!    drop and [`Lease`] drop meet in one atomic word, so exactly one of them frees it).
+//! 4. A view's leases stay until its written pages were found and reverted, so a range with stale
+//!    private pages is neither reused nor viewed again. Should the revert fail, those pages are
+//!    never viewed again (their shared bytes are sound to use: no view ever wrote them).
+//! 5. A lease by name is granted only if the generation matches an extent that still has its owner:
+//!    an old [`ExtentId`] fails instead of reading a stranger's bytes.
+//! 6. The memory file is private to the process (0600, sealed against resizing). A process forked
+//!    from this one can make no loan in it. The forked copy of a lease or view keeps nothing alive
+//!    in the parent: it may be used only while the parent holds the original.
 //!
 //! # Map
 //!
@@ -37,15 +39,12 @@
 //! | `arena` | the handle: settings, usage, grants |
 //! | `loan`, `extent`, `lease`, `view` | the holds on memory, one type each |
 //! | `pool` | warm memory of this process alone |
-//! | `ledger`, `ranges`, `piece` | which bytes are free, warm, in use; proof that a range has one holder |
+//! | `ledger`, `ranges`, `piece` | which bytes are free, warm, in use; that a range has one holder |
 //! | `registry`, `hold` | who needs an extent, and who frees it; checked with loom |
 //! | `busy` | which pages views may have written |
 //! | `segment`, `shared`, `keeper` | memory and accounting together; the background thread |
 //! | `mapping` | **the unsafe**: maps, slices, the page scan |
 //! | `process`, `sync`, `error` | fork detection; the door to locks and atomics; errors |
-
-// Tests may unwrap.
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("tq-arena needs Linux: memfd, PAGEMAP_SCAN, MADV_DONTNEED");
@@ -59,8 +58,8 @@ mod keeper;
 mod lease;
 mod ledger;
 mod loan;
-// Memory that is mapped, and shared with the kernel's idea of it, cannot be had without unsafe code; all of
-// it is in here, each block argued.
+// Memory that is mapped, and shared with the kernel's idea of it, cannot be had without unsafe
+// code; all of it is in here, each block argued.
 #[allow(unsafe_code)]
 mod mapping;
 mod piece;

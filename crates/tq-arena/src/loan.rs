@@ -49,12 +49,12 @@ impl Loan {
         }
     }
 
-    /// Ends writing and makes the bytes readable, as one extent more than there are cuts. Each extent is
-    /// freed by itself. What nobody wrote is readable as whatever lay there.
+    /// Ends writing and makes the bytes readable, as one extent more than there are cuts. Each
+    /// extent is freed by itself. What nobody wrote is readable as whatever lay there.
     ///
     /// # Errors
-    /// [`CommitError::BadCut`] when the cuts (bytes from the start of the loan) do not ascend, are no
-    /// multiples of 64 or not inside the loan. The loan is given back then.
+    /// [`CommitError::BadCut`] when the cuts (bytes from the start of the loan) do not ascend, are
+    /// no multiples of 64 or not inside the loan. The loan is given back then.
     pub fn commit(mut self, cuts: &[u64]) -> Result<Vec<Extent>, CommitError> {
         let mut floor = 0;
         for (position, &cut) in cuts.iter().enumerate() {

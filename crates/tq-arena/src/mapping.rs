@@ -1,8 +1,8 @@
 //! The one module with `unsafe`: maps memory and turns mapped bytes into slices.
 //!
 //! Its functions are safe to call from the rest of the crate because of two things they take:
-//! a [`Piece`] proves that a byte range of a segment belongs to its holder alone (see `piece.rs`), and
-//! the private mapping is only ever handed out as raw pointers, never as references.
+//! a [`Piece`] proves that a byte range of a segment belongs to its holder alone (see `piece.rs`),
+//! and the private mapping is only ever handed out as raw pointers, never as references.
 
 use std::io;
 use std::ops::Range;
@@ -35,8 +35,8 @@ struct Mapped {
 
 // SAFETY: `Mapped` owns its address range; neither the address nor `munmap` depends on a thread.
 unsafe impl Send for Mapped {}
-// SAFETY: a shared `Mapped` gives out raw pointers and its length only; those who make slices of them
-// argue for themselves.
+// SAFETY: a shared `Mapped` gives out raw pointers and its length only; those who make slices of
+// them argue for themselves.
 unsafe impl Sync for Mapped {}
 
 impl Mapped {
@@ -110,9 +110,10 @@ impl SharedMap {
         let start = self.locate(piece, len);
         // SAFETY: `start..start+len` lies inside the mapping, which `self` keeps for 'a, and mapped
         // memory is always initialised. No one writes it during 'a: this process writes the shared
-        // mapping only through `bytes_mut` and `punch`, which need `&mut Piece`, pieces in use never
-        // overlap (`piece.rs`), and this one is borrowed for 'a; no other process has the file. Those
-        // who share a piece (`Hold`) free its bytes only when no owner and no lease is left.
+        // mapping only through `bytes_mut` and `punch`, which need `&mut Piece`, pieces in use
+        // never overlap (`piece.rs`), and this one is borrowed for 'a; no other process has the
+        // file. Those who share a piece (`Hold`) free its bytes only when no owner and no lease is
+        // left.
         unsafe { slice::from_raw_parts(start, len as usize) }
     }
 
@@ -171,8 +172,8 @@ impl PrivateMap {
     pub(crate) fn revert(&self, range: Range<u64>) -> io::Result<()> {
         let len = range.end - range.start;
         let start = self.at(range.start, len).cast();
-        // SAFETY: the range lies inside this mapping, and no reference to its bytes exists: of a private
-        // mapping only raw pointers are handed out.
+        // SAFETY: the range lies inside this mapping, and no reference to its bytes exists: of a
+        // private mapping only raw pointers are handed out.
         Ok(unsafe { mm::madvise(start, len as usize, mm::Advice::LinuxDontNeed) }?)
     }
 }

@@ -6,9 +6,9 @@ use crate::ranges::RangeSet;
 
 /// A byte range taken out of a segment's free ranges.
 ///
-/// Only this module makes one, and only by taking its bytes out of a [`RangeSet`] of free ranges or by
-/// splitting another piece, so no two pieces in use ever share a byte. The unsafe module relies on that:
-/// `&mut Piece` allows writing the bytes, `&Piece` allows reading them.
+/// Only this module makes one, and only by taking its bytes out of a [`RangeSet`] of free ranges or
+/// by splitting another piece, so no two pieces in use ever share a byte. The unsafe module relies
+/// on that: `&mut Piece` allows writing the bytes, `&Piece` allows reading them.
 #[derive(Debug)]
 pub(crate) struct Piece {
     segment: u32,

@@ -10,8 +10,8 @@ use crate::sync::{Mutex, lock};
 
 /// Gives out buffers and keeps returned ones for reuse. Clones are the same pool.
 ///
-/// The first write to fresh memory costs a page fault per page, several times the cost of the copy itself;
-/// a kept buffer costs none.
+/// The first write to fresh memory costs a page fault per page, several times the cost of the copy
+/// itself; a kept buffer costs none.
 #[derive(Debug, Clone)]
 pub struct WarmPool {
     shelf: Arc<Shelf>,
@@ -51,8 +51,8 @@ impl Kept {
         Some(block)
     }
 
-    /// Keeps a block; returns those that must go for it: the ones returned longest ago, as their sizes
-    /// are the least likely to be asked for again.
+    /// Keeps a block; returns those that must go for it: the ones returned longest ago, as their
+    /// sizes are the least likely to be asked for again.
     fn keep(&mut self, block: Block, retain: u64) -> Vec<Block> {
         let capacity = block.capacity();
         if capacity > retain {
@@ -87,8 +87,8 @@ impl WarmPool {
         }
     }
 
-    /// A buffer of `bytes` bytes, starting on a page from 64 KiB on, on a multiple of 64 below. Kept memory
-    /// is preferred, so what it holds is unspecified.
+    /// A buffer of `bytes` bytes, starting on a page from 64 KiB on, on a multiple of 64 below.
+    /// Kept memory is preferred, so what it holds is unspecified.
     ///
     /// # Errors
     /// [`TakeError::System`] when the system gives no memory.
@@ -124,8 +124,8 @@ impl WarmPool {
     }
 }
 
-/// Rounds large sizes up by at most an eighth, so that sizes which vary a little fit the same block.
-/// What is rounded up is never touched, so it costs no memory.
+/// Rounds large sizes up by at most an eighth, so that sizes which vary a little fit the same
+/// block. What is rounded up is never touched, so it costs no memory.
 fn capacity_for(bytes: u64) -> u64 {
     if bytes < LARGE_BLOCK {
         return bytes;
@@ -171,8 +171,8 @@ impl WarmBuffer {
             .map_or(&mut [], |block| block.bytes_mut(self.len))
     }
 
-    /// The first byte; valid for reads and writes of [`WarmBuffer::len`] bytes while the buffer lives.
-    /// Nothing may be written through it while [`WarmBuffer::as_slice`] is borrowed.
+    /// The first byte; valid for reads and writes of [`WarmBuffer::len`] bytes while the buffer
+    /// lives. Nothing may be written through it while [`WarmBuffer::as_slice`] is borrowed.
     #[must_use]
     pub fn as_ptr(&self) -> *mut u8 {
         self.block

@@ -20,8 +20,8 @@ struct State<P> {
 /// Grants, commits, leases and frees ranges.
 #[derive(Debug)]
 pub(crate) struct Registry<P> {
-    /// One lock: a loan, a commit and a free each touch several of the maps behind it at once. Leases
-    /// are copied and dropped without it, except for the very last of a retired extent.
+    /// One lock: a loan, a commit and a free each touch several of the maps behind it at once.
+    /// Leases are copied and dropped without it, except for the very last of a retired extent.
     state: Mutex<State<P>>,
 }
 
@@ -54,7 +54,8 @@ impl<P: Clone> Registry<P> {
         })
     }
 
-    /// Turns a loan of `len` bytes into extents. The cuts are valid: ascending multiples of 64 inside it.
+    /// Turns a loan of `len` bytes into extents. The cuts are valid: ascending multiples of 64
+    /// inside it.
     pub(crate) fn commit(
         &self,
         piece: Piece,
@@ -102,7 +103,9 @@ impl<P: Clone> Registry<P> {
             .live
             .get(&id.generation)
             .filter(|hold| hold.id == id)?;
-        hold.count.try_add_lease().then(|| Arc::clone(hold))
+        // Listed means owned: `retire` takes it off the list and drops the owner under this lock.
+        hold.count.add_lease();
+        Some(Arc::clone(hold))
     }
 
     /// The owner drops the extent. True when memory should go back to the system.
@@ -123,7 +126,8 @@ impl<P: Clone> Registry<P> {
         wants_trim
     }
 
-    /// Frees an extent whose last lease just went, after its owner. True as for [`Registry::retire`].
+    /// Frees an extent whose last lease just went, after its owner. True as for
+    /// [`Registry::retire`].
     pub(crate) fn free_retired(&self, hold: &Hold<P>) -> bool {
         self.with_ledger(|ledger| {
             ledger.free(&hold.piece, Use::Retired);

@@ -13,8 +13,8 @@ use crate::sync::{Condvar, Mutex, lock, wait};
 /// Segments are rounded up to this, the size of a huge page.
 const GRAIN: u64 = 2 << 20;
 
-/// Numbers of segments. Of the whole process, so that an extent of one arena is never taken for one of
-/// another. Not behind the `sync` door: it orders nothing, and loom's atomics cannot be static.
+/// Numbers of segments. Of the whole process, so that an extent of one arena is never taken for one
+/// of another. Not behind the `sync` door: it orders nothing, and loom's atomics cannot be static.
 static NEXT_ID: AtomicU32 = AtomicU32::new(0);
 
 #[derive(Debug)]
@@ -69,7 +69,8 @@ impl Segment {
         Ok(self.private.get_or_init(|| map))
     }
 
-    /// The address of `len` private bytes at `offset`; `None` before the first [`Segment::private`].
+    /// The address of `len` private bytes at `offset`; `None` before the first
+    /// [`Segment::private`].
     pub(crate) fn private_at(&self, offset: u64, len: u64) -> Option<*mut u8> {
         Some(self.private.get()?.at(offset, len))
     }
@@ -122,7 +123,7 @@ impl Segment {
             if let Err(error) = &reverted {
                 tracing::error!(
                     %error, segment = self.id(), start = range.start, end = range.end,
-                    "written pages could not be reverted; gets of these bytes are copied from now on"
+                    "pages of a view were not reverted; gets of these bytes are copied from now on"
                 );
             }
             lock(&self.busy).finish(range.start, reverted.is_ok());
@@ -137,7 +138,7 @@ impl Segment {
         match scanner.revert(map, range.clone()) {
             Ok(_bytes) => Ok(()),
             Err(error) => {
-                tracing::warn!(%error, segment = self.id(), "scan failed; dropping every private page");
+                tracing::warn!(%error, segment = self.id(), "no scan; dropping all private pages");
                 map.revert(range.clone())
             }
         }

@@ -125,7 +125,7 @@ impl Shared {
             let segment = lock(&self.segments).get(&piece.segment()).cloned();
             let Some(segment) = segment else { continue };
             if let Err(error) = segment.shared().punch(piece) {
-                tracing::warn!(%error, ?piece, "free memory could not be given back and stays resident");
+                tracing::warn!(%error, ?piece, "free memory stays resident");
             }
         }
         self.registry.trimmed(pieces);
@@ -157,5 +157,48 @@ impl Shared {
                 live_views,
             }
         })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trimmed_memory_is_empty_and_can_be_loaned_again() {
+        let config = ArenaConfig {
+            segment_bytes: 2 << 20,
+            retain_bytes: 0,
+            ..Default::default()
+        };
+        let shared = Shared::new(&config);
+        let (anchor, segment) = shared.reserve(64).unwrap();
+        let len = 1 << 20;
+        let (mut piece, _) = shared.reserve(len).unwrap();
+        segment.shared().bytes_mut(&mut piece, len).fill(1);
+        assert!(shared.registry.give_back(&piece));
+        shared.trim();
+        assert_eq!(
+            (shared.usage().segments, shared.usage().free_resident),
+            (1, 0)
+        );
+
+        let rest = segment.len() - page_bytes();
+        let (mut again, same) = shared.reserve(rest).unwrap();
+        assert!(
+            Arc::ptr_eq(&segment, &same),
+            "all but the anchor's page is free"
+        );
+        assert!(
+            segment
+                .shared()
+                .bytes_mut(&mut again, rest)
+                .iter()
+                .all(|byte| *byte == 0)
+        );
+        assert!(shared.registry.give_back(&again));
+        assert!(shared.registry.give_back(&anchor));
+        shared.trim();
+        assert_eq!(shared.usage().segments, 0);
     }
 }

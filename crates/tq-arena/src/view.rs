@@ -10,11 +10,12 @@ use crate::mapping::page_bytes;
 use crate::shared::{Place, Shared};
 use crate::sync::Ordering;
 
-/// A private writable view of committed bytes, for code that wants plain memory (tensors). It costs no copy:
-/// only pages that are written are copied, by the kernel, and writes never reach what is stored.
+/// A private writable view of committed bytes, for code that wants plain memory (tensors). It costs
+/// no copy: only pages that are written are copied, by the kernel, and writes never reach what is
+/// stored.
 ///
-/// The memory stays valid as long as the view. Dropping it is cheap, and allowed on any thread and in a
-/// forked child; what was written is dropped in the background.
+/// The memory stays valid as long as the view. Dropping it is cheap, and allowed on any thread and
+/// in a forked child; what was written is dropped in the background.
 #[derive(Debug)]
 pub struct View {
     /// Empty only on the way out of `drop`.
@@ -89,8 +90,8 @@ impl View {
         self.len == 0
     }
 
-    /// The first byte; valid for reads and writes of [`View::len`] bytes while the view lives. Who writes
-    /// on one thread and reads on another must synchronise, as with any memory.
+    /// The first byte; valid for reads and writes of [`View::len`] bytes while the view lives. Who
+    /// writes on one thread and reads on another must synchronise, as with any memory.
     #[must_use]
     pub fn as_ptr(&self) -> *mut u8 {
         match self.place.segment.private_at(self.offset, self.len) {
@@ -105,7 +106,8 @@ impl Drop for View {
         let leases = std::mem::take(&mut self.leases);
         let Place { segment, shared } = &self.place;
         if shared.birthplace.is_foreign() {
-            // The leases too: dropping them could want a lock that no thread here will ever release.
+            // The leases too: dropping them could want a lock that no thread here will ever
+            // release.
             std::mem::forget(leases);
             return std::mem::forget(self.place.clone());
         }

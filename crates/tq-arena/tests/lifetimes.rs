@@ -75,6 +75,10 @@ fn bad_cuts_are_refused_and_the_loan_is_given_back() {
         } = error;
         assert_eq!((found, len), (position, 1000));
     }
+    assert!(
+        arena.loan(1024).unwrap().commit(&[1024]).is_err(),
+        "an empty last part"
+    );
     assert_eq!(arena.usage().in_use(), 0);
 }
 

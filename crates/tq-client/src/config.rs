@@ -22,7 +22,9 @@ impl Default for EmbeddedConfig {
             capacity_bytes: u64::MAX,
             segment_bytes: 1 << 30,
             retain_bytes: 4 << 30,
-            threads: std::thread::available_parallelism().map_or(1, usize::from).min(8),
+            threads: std::thread::available_parallelism()
+                .map_or(1, usize::from)
+                .min(8),
         }
     }
 }

@@ -53,7 +53,12 @@ impl Embedded {
         .map_err(|error| {
             Error::new(ErrorKind::System, "shared memory cannot be had").caused_by(error)
         })?;
-        let unit = StorageUnit::new(arena, StorageConfig { max_samples: config.max_samples });
+        let unit = StorageUnit::new(
+            arena,
+            StorageConfig {
+                max_samples: config.max_samples,
+            },
+        );
         let shared = Shared {
             controller: Mutex::new(Controller::default()),
             unit,
@@ -62,7 +67,9 @@ impl Embedded {
             owner: process::id(),
             closed: AtomicBool::new(false),
         };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
     }
 
     /// Ends the engine: every later call is refused. What was read stays valid; memory goes with
@@ -90,7 +97,10 @@ impl Embedded {
             ));
         }
         if self.shared.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "the engine was closed; call init() again"));
+            return Err(Error::new(
+                ErrorKind::Closed,
+                "the engine was closed; call init() again",
+            ));
         }
         Ok(())
     }
@@ -120,6 +130,8 @@ impl Embedded {
 impl Shared {
     pub(crate) fn controller(&self) -> MutexGuard<'_, Controller> {
         // The state machine validates before it changes anything, so a panic leaves it whole.
-        self.controller.lock().unwrap_or_else(PoisonError::into_inner)
+        self.controller
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -69,18 +69,22 @@ impl Embedded {
         loop {
             let resolved = self.shared.controller().resolve(partition, keys);
             if resolved.global_indexes.is_empty() {
-                return Err(Error::new(ErrorKind::NotFound, "keys or partition were not found!")
-                    .with("partition", partition)
-                    .with("keys asked for", keys.len()));
+                return Err(
+                    Error::new(ErrorKind::NotFound, "keys or partition were not found!")
+                        .with("partition", partition)
+                        .with("keys asked for", keys.len()),
+                );
             }
             if resolved.fields.is_empty() {
                 return Err(self.not_ready(partition, keys, &resolved.global_indexes));
             }
             let fields: Vec<FieldName> = match select {
                 None => resolved.fields.clone(),
-                Some(names) => {
-                    names.iter().filter(|name| resolved.fields.contains(name)).cloned().collect()
-                }
+                Some(names) => names
+                    .iter()
+                    .filter(|name| resolved.fields.contains(name))
+                    .cloned()
+                    .collect(),
             };
             match self.shared.unit.read(&resolved.global_indexes, &fields) {
                 Ok(columns) => {
@@ -106,17 +110,21 @@ impl Embedded {
         indexes: &[tq_proto::GlobalIndex],
     ) -> Error {
         let controller = self.shared.controller();
-        let bare = keys
-            .iter()
-            .map(AsRef::as_ref)
-            .find(|key| controller.fields_of(partition, key).is_some_and(|fields| fields.is_empty()));
+        let bare = keys.iter().map(AsRef::as_ref).find(|key| {
+            controller
+                .fields_of(partition, key)
+                .is_some_and(|fields| fields.is_empty())
+        });
         let why = match bare {
             Some(key) => format!("key `{key}` has no field yet"),
             None => "they have no field in common".to_owned(),
         };
         Error::new(
             ErrorKind::NotReady,
-            format!("the {} samples asked for are not ready: {why}; put the field first", indexes.len()),
+            format!(
+                "the {} samples asked for are not ready: {why}; put the field first",
+                indexes.len()
+            ),
         )
         .with("partition", partition)
     }

@@ -27,7 +27,10 @@ impl Embedded {
             .list(partition)
             .map(|listed| Listing {
                 partition: listed.partition.clone(),
-                samples: listed.keys.map(|(key, tags)| (key.clone(), tags.clone())).collect(),
+                samples: listed
+                    .keys
+                    .map(|(key, tags)| (key.clone(), tags.clone()))
+                    .collect(),
             })
             .collect())
     }

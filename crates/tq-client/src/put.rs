@@ -40,7 +40,10 @@ impl Embedded {
             pending: None,
         };
         if let (Some(reservation), false) = (&put.reservation, columns.is_empty()) {
-            let pending = self.shared.unit.begin_put(reservation.global_indexes(), columns)?;
+            let pending = self
+                .shared
+                .unit
+                .begin_put(reservation.global_indexes(), columns)?;
             put.pending = Some(pending);
         }
         Ok(put)
@@ -56,7 +59,10 @@ impl Put {
 
     /// The bytes of each column, in the order given: rows back to back. All are to be written.
     pub fn columns_mut(&mut self) -> Vec<&mut [u8]> {
-        self.pending.as_mut().map(PendingPut::columns_mut).unwrap_or_default()
+        self.pending
+            .as_mut()
+            .map(PendingPut::columns_mut)
+            .unwrap_or_default()
     }
 
     /// Makes the batch visible, with `tags` (one per key) merged into those there are.
@@ -76,7 +82,11 @@ impl Put {
             ));
         };
         let fields = std::mem::take(&mut self.fields);
-        let published = self.engine.shared.controller().publish(reservation, &fields, tags);
+        let published = self
+            .engine
+            .shared
+            .controller()
+            .publish(reservation, &fields, tags);
         published.map_err(|refused| {
             self.engine.shared.unit.clear(&refused.orphans);
             refused.error
@@ -99,9 +109,10 @@ impl Drop for Put {
 
 fn field_update(column: &ColumnPlan) -> Result<FieldUpdate> {
     let schema = match &column.layout {
-        ColumnLayout::Dense { dtype, row_shape } => {
-            FieldSchemaUpdate::Dense { dtype: *dtype, row_shape: row_shape.as_slice().into() }
-        }
+        ColumnLayout::Dense { dtype, row_shape } => FieldSchemaUpdate::Dense {
+            dtype: *dtype,
+            row_shape: row_shape.as_slice().into(),
+        },
         ColumnLayout::Jagged { dtype, row_shapes } => FieldSchemaUpdate::Jagged {
             dtype: *dtype,
             row_shapes: RowShapes::new(
@@ -112,5 +123,8 @@ fn field_update(column: &ColumnPlan) -> Result<FieldUpdate> {
         },
         ColumnLayout::Object { .. } => FieldSchemaUpdate::NonTensor,
     };
-    Ok(FieldUpdate { name: column.field.clone(), schema })
+    Ok(FieldUpdate {
+        name: column.field.clone(),
+        schema,
+    })
 }

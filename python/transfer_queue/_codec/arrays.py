@@ -27,8 +27,14 @@ def reduce_array(array: Array) -> tuple[str, Any] | None:
 
 def reduce_scalar(scalar: np.generic) -> tuple[str, Any] | None:
     """Content of a NumPy scalar."""
+    # As themselves: over bytes, NumPy would take zeros at their end for padding.
+    if isinstance(scalar, np.str_ | np.bytes_):
+        content = str.__str__(scalar) if isinstance(scalar, np.str_) else bytes(scalar)
+        plain = type(scalar) in (np.str_, np.bytes_)
+        return ("numpy.scalar", (scalar.dtype.kind, content)) if plain else None
     dtype = scalar.dtype
-    description = _describe(dtype)
+    # longlong has the same description as int64, but is a type of its own.
+    description = dtype.char if dtype.char in "qQ" else _describe(dtype)
     # A subclass or a scalar of a dtype that NumPy would give another scalar for.
     if description is None or type(scalar) is not dtype.type:
         return None
@@ -39,8 +45,8 @@ def _describe(dtype: np.dtype[Any]) -> Any:
     """What ``np.dtype`` rebuilds ``dtype`` from, or None where it cannot be told without pickle."""
     if dtype.hasobject:
         return None
-    described: Any = np.lib.format.dtype_to_descr(dtype) if dtype.names else dtype.str
     try:
+        described: Any = np.lib.format.dtype_to_descr(dtype) if dtype.names else dtype.str
         return described if _dtype(described) == dtype else None
     except (TypeError, ValueError):
         return None
@@ -75,9 +81,16 @@ def _rebuild_array(content: tuple[Any, tuple[int, ...], Array]) -> Array:
     return np.ndarray(shape, _checked(described), buffer=data)
 
 
-def _rebuild_scalar(content: tuple[Any, bytes]) -> Any:
+def _rebuild_scalar(content: tuple[Any, Any]) -> Any:
     described, data = content
+    if described == "U" and isinstance(data, str):
+        return np.str_(data)
+    if described == "S" and isinstance(data, bytes):
+        return np.bytes_(data)
     dtype = _checked(described)
+    if dtype.kind == "U":
+        # Over bytes its characters could be no characters at all.
+        raise CorruptBufferError("a text scalar cannot be rebuilt from bytes")
     if dtype.itemsize != len(data):
         raise CorruptBufferError(f"{len(data)} bytes are no scalar of {dtype}")
     # A copy, because a structured scalar would otherwise be a read-only view of the bytes.

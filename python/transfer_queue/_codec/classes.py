@@ -19,13 +19,14 @@ __all__ = ["class_reference", "find_class"]
 
 def class_reference(cls: type[Any]) -> tuple[str, str] | None:
     """Module and qualified name of ``cls``, or None where another process would not find it there
-    (classes of functions, of the main module, or replaced ones)."""
+    (classes of functions, of the main module, or replaced ones).
+    """
     module, name = cls.__module__, cls.__qualname__
     if module == "__main__" or "<locals>" in name:
         return None
     try:
         return (module, name) if _walk(sys.modules[module], name) is cls else None
-    except (KeyError, AttributeError):
+    except (KeyError, TypeError):
         return None
 
 
@@ -45,14 +46,17 @@ def find_class(module: str, name: str, allow_import: bool) -> type[Any]:
                 )
             found = importlib.import_module(module)
         cls = _walk(found, name)
-    except (ImportError, AttributeError) as error:
-        raise CorruptBufferError(f"there is no class {module}.{name} here: {error}") from error
+    except ImportError as error:
+        raise CorruptBufferError(f"there is no module {module} here: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise CorruptBufferError(f"there is no class {module}.{name} here") from error
     if not isinstance(cls, type):
         raise CorruptBufferError(f"{module}.{name} is not a class")
     return cls
 
 
 def _walk(root: Any, name: str) -> Any:
+    # Not by getattr: a module's __getattr__ may import others, and a property run anything.
     for part in name.split("."):
-        root = getattr(root, part)
+        root = vars(root)[part]
     return root

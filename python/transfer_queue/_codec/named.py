@@ -21,7 +21,7 @@ import numpy as np
 
 from transfer_queue._codec import arrays, tensors
 from transfer_queue._codec.classes import class_reference, find_class
-from transfer_queue.errors import CorruptBufferError, TransferQueueError
+from transfer_queue.errors import CorruptBufferError, TransferQueueError, UnsupportedValueError
 
 __all__ = ["rebuild_value", "reduce_value"]
 
@@ -56,7 +56,8 @@ def rebuild_value(name: str, content: Any, allow_pickle: bool) -> Any:
     try:
         if name in _CLASS_REBUILDERS:
             reference, rest = content
-            cls = find_class(*reference, allow_import=allow_pickle)
+            module, qualified_name = reference
+            cls = find_class(module, qualified_name, allow_import=allow_pickle)
             return _CLASS_REBUILDERS[name](cls, rest)
         return _REBUILDERS[name](content)
     except TransferQueueError:
@@ -106,6 +107,22 @@ def _reduce_zone(value: zoneinfo.ZoneInfo) -> Reduced | None:
     return None if value.key is None else ("zoneinfo", value.key)
 
 
+def _reduce_memoryview(v: memoryview) -> Reduced:
+    data = v.tobytes() if v.readonly else bytearray(v)
+    content = (v.format, None if v.ndim == 1 else v.shape, data)
+    try:
+        _rebuild_memoryview(content)
+    except (TypeError, ValueError) as error:
+        message = f"a memoryview of format {v.format!r} and shape {v.shape} cannot be rebuilt"
+        raise UnsupportedValueError(f"{message}: {error}; encode its bytes instead") from error
+    return "memoryview", content
+
+
+def _rebuild_memoryview(content: tuple[Any, tuple[int, ...] | None, Any]) -> memoryview:
+    code, shape, data = content
+    return memoryview(data).cast(code) if shape is None else memoryview(data).cast(code, shape)
+
+
 def _reduce_enum(value: enum.Enum) -> Reduced | None:
     reference = class_reference(type(value))
     if reference is None:
@@ -124,7 +141,8 @@ def _rebuild_enum(cls: type[Any], content: tuple[bool, Any]) -> Any:
 
 def _reduce_namedtuple(value: Any) -> Reduced | None:
     reference = class_reference(type(value))
-    plain = reference is not None and not getattr(value, "__dict__", None)
+    plain = reference is not None and len(type(value)._fields) == len(value)
+    plain = plain and not getattr(value, "__dict__", None)
     return ("namedtuple", (reference, list(value))) if plain else None
 
 
@@ -145,22 +163,26 @@ def _reduce_dataclass(value: Any) -> Reduced | None:
     reference = class_reference(cls)
     if reference is None or _has_pickle_hooks(cls):
         return None
+    state = _state(value)
     names = [field.name for field in dataclasses.fields(value)]
-    state = getattr(value, "__dict__", None)
-    if state is not None and any(name not in names for name in state):
+    if not state.keys() <= set(names):
         return None
-    content = {name: getattr(value, name) for name in names if _is_set(value, name)}
-    return "dataclass", (reference, content)
+    return "dataclass", (reference, {name: state[name] for name in names if name in state})
 
 
-def _is_set(value: Any, name: str) -> bool:
-    return hasattr(value, name)
+def _state(value: Any) -> dict[str, Any]:
+    """What an object holds in its ``__dict__`` and in the slots of its class and their bases."""
+    found: Any = object.__getstate__(value)
+    parts = found if isinstance(found, tuple) else (found,)
+    return {name: held for part in parts if part for name, held in part.items()}
 
 
 def _has_pickle_hooks(cls: type[Any]) -> bool:
     if not isinstance(cls, type) or issubclass(cls, (BaseException, dict, list, str, int, tuple)):
         return True
-    return any(hook in base.__dict__ for base in cls.__mro__[:-1] for hook in _PICKLE_HOOKS_EX)
+    hooks = (base.__dict__.get(hook) for base in cls.__mro__[:-1] for hook in _PICKLE_HOOKS_EX)
+    # Frozen dataclasses with slots are given hooks that carry just the fields.
+    return any(hook and getattr(hook, "__module__", None) != "dataclasses" for hook in hooks)
 
 
 def _rebuild_dataclass(cls: type[Any], content: dict[str, Any]) -> Any:
@@ -187,7 +209,7 @@ _REDUCERS: dict[type[Any], Reduce] = {
     decimal.Decimal: lambda v: ("decimal", str(v)),
     uuid.UUID: lambda v: ("uuid", v.bytes),
     OrderedDict: lambda v: ("ordereddict", list(v.items())) if not v.__dict__ else None,
-    memoryview: lambda v: ("memoryview", v.tobytes()),
+    memoryview: _reduce_memoryview,
     range: lambda v: ("range", (v.start, v.stop, v.step)),
     slice: lambda v: ("slice", (v.start, v.stop, v.step)),
     np.ndarray: arrays.reduce_array,
@@ -204,7 +226,7 @@ _REBUILDERS: dict[str, Callable[[Any], Any]] = {
     "decimal": lambda c: decimal.Decimal(c),
     "uuid": lambda c: uuid.UUID(bytes=c),
     "ordereddict": lambda c: OrderedDict(c),
-    "memoryview": lambda c: memoryview(c),
+    "memoryview": _rebuild_memoryview,
     "range": lambda c: range(*c),
     "slice": lambda c: slice(*c),
     **arrays.REBUILDERS,

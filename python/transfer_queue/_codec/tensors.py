@@ -26,10 +26,19 @@ def reduce_tensor(tensor: torch.Tensor) -> Reduced | None:
     """
     if tensor.device.type == "meta":
         raise UnsupportedValueError("a tensor on the meta device has no data to encode")
-    if tensor.is_nested:
-        return _reduce_nested(tensor)
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_mkldnn:
-        return _reduce_sparse(tensor)
+    if _is_plain(tensor):
+        return _reduce_plain(tensor)
+    if isinstance(tensor, torch.nn.Parameter):
+        return "torch.parameter", (tensor.detach(), tensor.requires_grad)
+    return _reduce_nested(tensor) if tensor.is_nested else _reduce_sparse(tensor)
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    laid_out = tensor.layout == torch.strided and not tensor.is_nested
+    return laid_out and not tensor.is_quantized
+
+
+def _reduce_plain(tensor: torch.Tensor) -> Reduced | None:
     plain = tensor.detach().resolve_conj().resolve_neg().cpu()
     if type(plain) is not torch.Tensor:
         plain = plain.as_subclass(torch.Tensor)
@@ -37,7 +46,9 @@ def reduce_tensor(tensor: torch.Tensor) -> Reduced | None:
     if code is not None:
         return plain.view(torch.uint8), code
     if plain.dtype not in _PLAIN_DTYPES:
-        return None
+        # Dtypes that torch only names (uint4, bits16); none has a gradient.
+        carrier = {1: torch.uint8, 2: torch.int16}[plain.dtype.itemsize]
+        return "torch.view", (str(plain.dtype).removeprefix("torch."), plain.view(carrier))
     return plain, 0
 
 
@@ -51,10 +62,24 @@ def view_as_dtype(tensor: torch.Tensor, dtype: str) -> torch.Tensor:
 
 _PLAIN_DTYPES = frozenset(
     getattr(torch, name)
-    for name in (
-        "bool uint8 int8 uint16 int16 uint32 int32 uint64 int64 float16 bfloat16 float32 float64 "
-        "complex32 complex64 complex128"
-    ).split()
+    for name in [
+        "bool",
+        "uint8",
+        "int8",
+        "uint16",
+        "int16",
+        "uint32",
+        "int32",
+        "uint64",
+        "int64",
+        "float16",
+        "bfloat16",
+        "float32",
+        "float64",
+        "complex32",
+        "complex64",
+        "complex128",
+    ]
     if hasattr(torch, name)
 )
 
@@ -63,12 +88,19 @@ def _reduce_nested(tensor: torch.Tensor) -> Reduced | None:
     if tensor.layout == torch.jagged:
         return _reduce_jagged(tensor)
     rows = [row.detach() for row in tensor.unbind()]
-    return "torch.nested.strided", (rows, str(tensor.dtype).removeprefix("torch."), tensor.requires_grad)
+    return "torch.nested.strided", (
+        rows,
+        str(tensor.dtype).removeprefix("torch."),
+        tensor.requires_grad,
+    )
 
 
-def _reduce_jagged(tensor: Any) -> Reduced | None:
+def _reduce_jagged(nested: torch.Tensor) -> Reduced | None:
+    tensor: Any = nested  # torch does not type what a NestedTensor adds
     if type(tensor) is not NestedTensor:
         return None
+    if isinstance(tensor, torch.nn.Parameter):
+        return "torch.parameter", (tensor.detach(), tensor.requires_grad)
     if tensor.lengths() is not None:
         # Rows with holes between them: only the rows travel.
         rows = [row.detach() for row in tensor.unbind()]
@@ -80,7 +112,9 @@ def _reduce_jagged(tensor: Any) -> Reduced | None:
 
 def _rebuild_jagged(content: tuple[torch.Tensor, torch.Tensor, int, bool]) -> torch.Tensor:
     values, offsets, ragged, requires_grad = content
-    if offsets.dim() != 1 or offsets.numel() == 0 or int(offsets[0]) < 0:
+    if offsets.dtype not in (torch.int64, torch.int32) or offsets.dim() != 1:
+        raise CorruptBufferError("the offsets of a jagged tensor are no list of integers")
+    if offsets.numel() == 0 or int(offsets[0]) < 0:
         raise CorruptBufferError("the offsets of a jagged tensor are wrong")
     rows = values.shape[ragged - 1]
     if bool((offsets.diff() < 0).any()) or int(offsets[-1]) > rows:
@@ -97,6 +131,7 @@ def _rebuild_strided(content: tuple[list[torch.Tensor], str, bool]) -> torch.Ten
 
 
 def _reduce_sparse(tensor: torch.Tensor) -> Reduced | None:
+    parts: tuple[Any, ...]
     if tensor.is_quantized or tensor.is_mkldnn:
         return None
     grad, shape = tensor.requires_grad, tuple(tensor.shape)
@@ -134,7 +169,8 @@ def _rebuild_compressed(content: tuple[Any, ...]) -> torch.Tensor:
     )
 
 
-def _reduce_tensordict(value: TensorDict) -> Reduced:
+def _reduce_tensordict(tensordict: TensorDict) -> Reduced:
+    value: Any = tensordict  # tensordict does not type these methods
     names = list(value.names) if value._has_names() else None
     device = None if value.device is None else str(value.device)
     content = {key: value._get_str(key, None) for key in value.keys()}
@@ -197,6 +233,8 @@ def _torch_constant(kind: type[Any]) -> Callable[[str], Any]:
 
 
 REBUILDERS: dict[str, Callable[[Any], Any]] = {
+    "torch.view": lambda c: c[1].view(getattr(torch, c[0])),
+    "torch.parameter": lambda c: torch.nn.Parameter(*c),
     "torch.nested.jagged": _rebuild_jagged,
     "torch.nested.strided": _rebuild_strided,
     "torch.sparse_coo": _rebuild_coo,

@@ -43,7 +43,12 @@ CUSTOM_TYPE_TENSOR = 3
 CUSTOM_TYPE_NESTED_TENSOR = 4
 CUSTOM_TYPE_NUMPY = 5
 
-_allow_pickle = os.environ.get("TQ_ALLOW_PICKLE", "1").strip().lower() not in {"0", "false", "no", "off"}
+_allow_pickle = os.environ.get("TQ_ALLOW_PICKLE", "1").strip().lower() not in {
+    "0",
+    "false",
+    "no",
+    "off",
+}
 
 
 def set_allow_pickle(allow: bool) -> None:
@@ -64,8 +69,8 @@ def encode(obj: Any, *, allow_pickle: bool | None = None) -> list[Buffer]:
         allow_pickle: see the module.
 
     Returns:
-        ``[header, frame, ...]``: the structure as bytes, then one read-only buffer per tensor, array
-        or large text, which keeps the original's memory alive. Contiguous data is not copied.
+        ``[header, frame, ...]``: the structure as bytes, then one read-only buffer per tensor,
+        array or large text, which keeps the original's memory alive. Contiguous data is not copied.
 
     Raises:
         PickleRefusedError: the value needs pickle, and pickle is switched off.
@@ -133,10 +138,10 @@ def batch_encode_into(
 
     Args:
         objs: any values.
-        alloc_buff_func: called exactly once, with the exact sizes in bytes of all values (``[]`` for
-            none), before a byte is written; returns as many writable buffers (uint8 tensors,
-            ndarrays, memoryviews, bytearrays), slices of one region or separate ones, each at least
-            as large as asked.
+        alloc_buff_func: called exactly once, with the exact sizes in bytes of all values (``[]``
+            for none), before a byte is written; returns as many writable buffers (uint8 tensors,
+            ndarrays, memoryviews, bytearrays), slices of one region or separate ones, each at
+            least as large as asked.
         num_workers: threads that copy, beside the interpreter lock. The bytes do not depend on it.
         checksum: also checksum the frames, for bytes that leave the host's memory.
         allow_pickle: see the module.

@@ -16,7 +16,10 @@ use crate::fence::{ExportedBytes, OwnedBytes};
 /// The frames that a header's values lie in.
 pub(crate) enum Frames<'a> {
     /// Of a packed buffer.
-    Packed { bytes: &'a OwnedBytes, view: PackedView<'a> },
+    Packed {
+        bytes: &'a OwnedBytes,
+        view: PackedView<'a>,
+    },
     /// Separate buffers.
     Given(&'a [OwnedBytes]),
 }
@@ -34,9 +37,18 @@ impl Frames<'_> {
     }
 
     /// A frame that tensors and arrays of this item size may be views of.
-    pub(super) fn viewable(&self, py: Python<'_>, frame: u32, item_size: usize) -> PyResult<OwnedBytes> {
+    pub(super) fn viewable(
+        &self,
+        py: Python<'_>,
+        frame: u32,
+        item_size: usize,
+    ) -> PyResult<OwnedBytes> {
         let bytes = self.get(py, frame)?;
-        Ok(if bytes.can_be_viewed(item_size) { bytes } else { bytes.to_owned_copy(py) })
+        Ok(if bytes.can_be_viewed(item_size) {
+            bytes
+        } else {
+            bytes.to_owned_copy(py)
+        })
     }
 }
 
@@ -53,9 +65,18 @@ pub(crate) fn unpack<'py>(
     let view = PackedView::parse(slice).or_raise(py)?;
     view.verify_frames(slice).or_raise(py)?;
     if view.is_empty() {
-        return Err(raise(py, ErrorKind::Corrupt, "the packed buffer holds no value"));
+        return Err(raise(
+            py,
+            ErrorKind::Corrupt,
+            "the packed buffer holds no value",
+        ));
     }
-    build(py, view.reader(), &Frames::Packed { bytes, view }, allow_pickle)
+    build(
+        py,
+        view.reader(),
+        &Frames::Packed { bytes, view },
+        allow_pickle,
+    )
 }
 
 /// A container whose elements are still coming.
@@ -82,7 +103,12 @@ pub(crate) fn build<'py>(
     frames: &Frames<'_>,
     allow_pickle: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let build = Build { py, helpers: Helpers::get(py)?, frames, allow_pickle };
+    let build = Build {
+        py,
+        helpers: Helpers::get(py)?,
+        frames,
+        allow_pickle,
+    };
     let mut open: Vec<Open<'py>> = Vec::new();
     let mut done = None;
     while let Some(node) = reader.step().or_raise(py)? {
@@ -90,7 +116,11 @@ pub(crate) fn build<'py>(
             Begun::Whole(value) => value,
             Begun::Container(kind, left) if left > 0 => {
                 // `left` was bounded by the header's own length.
-                open.push(Open { kind, left, elements: Vec::with_capacity(left) });
+                open.push(Open {
+                    kind,
+                    left,
+                    elements: Vec::with_capacity(left),
+                });
                 continue;
             }
             Begun::Container(kind, _) => build.close(kind, Vec::new())?,
@@ -105,7 +135,9 @@ pub(crate) fn build<'py>(
             if parent.left > 0 {
                 break;
             }
-            let Some(Open { kind, elements, .. }) = open.pop() else { break };
+            let Some(Open { kind, elements, .. }) = open.pop() else {
+                break;
+            };
             value = build.close(kind, elements)?;
         }
     }
@@ -149,7 +181,9 @@ impl<'py> Build<'_, 'py> {
             }
             Node::ByteArray(value) => PyByteArray::new(py, value).into_any(),
             Node::BigInt(value) => self.big_int(value)?,
-            Node::Complex(real, imaginary) => PyComplex::from_doubles(py, real, imaginary).into_any(),
+            Node::Complex(real, imaginary) => {
+                PyComplex::from_doubles(py, real, imaginary).into_any()
+            }
             Node::SurrogateText(value) => self.surrogate_text(value)?,
             Node::List(count) => return Ok(Begun::Container(Kind::List, count as usize)),
             Node::Map(count) => return Ok(Begun::Container(Kind::Map, count as usize * 2)),
@@ -174,14 +208,17 @@ impl<'py> Build<'_, 'py> {
         Ok(match kind {
             Kind::List => PyList::new(py, elements)?.into_any(),
             Kind::Tuple => PyTuple::new(py, elements)?.into_any(),
-            Kind::Set => PySet::new(py, elements).map_err(|error| self.unhashable(&error))?.into_any(),
-            Kind::FrozenSet => {
-                PyFrozenSet::new(py, elements).map_err(|error| self.unhashable(&error))?.into_any()
-            }
+            Kind::Set => PySet::new(py, elements)
+                .map_err(|error| self.unhashable(&error))?
+                .into_any(),
+            Kind::FrozenSet => PyFrozenSet::new(py, elements)
+                .map_err(|error| self.unhashable(&error))?
+                .into_any(),
             Kind::Map => {
                 let map = PyDict::new(py);
                 for pair in elements.chunks_exact(2) {
-                    map.set_item(&pair[0], &pair[1]).map_err(|error| self.unhashable(&error))?;
+                    map.set_item(&pair[0], &pair[1])
+                        .map_err(|error| self.unhashable(&error))?;
                 }
                 map.into_any()
             }
@@ -190,50 +227,90 @@ impl<'py> Build<'_, 'py> {
                 let content = elements.into_iter().next();
                 rebuild.call1((name, content, self.allow_pickle))?
             }
-            Kind::Pickle => self.helpers.unpickle_value.bind(py).call1(PyTuple::new(py, elements)?)?,
+            Kind::Pickle => self
+                .helpers
+                .unpickle_value
+                .bind(py)
+                .call1(PyTuple::new(py, elements)?)?,
         })
     }
 
     fn unhashable(&self, error: &PyErr) -> PyErr {
-        raise(self.py, ErrorKind::Corrupt, format!("header: a key or set element is not hashable: {error}"))
+        raise(
+            self.py,
+            ErrorKind::Corrupt,
+            format!("header: a key or set element is not hashable: {error}"),
+        )
     }
 
     fn array(&self, frame: u32, descr: &str, shape: &[u64]) -> PyResult<Bound<'py, PyAny>> {
         let py = self.py;
-        let dtype = self.helpers.new_dtype.bind(py).call1((descr,)).map_err(|error| {
-            raise(py, ErrorKind::Corrupt, format!("header: array dtype {descr:?}: {error}"))
-        })?;
+        let dtype = self
+            .helpers
+            .new_dtype
+            .bind(py)
+            .call1((descr,))
+            .map_err(|error| {
+                raise(
+                    py,
+                    ErrorKind::Corrupt,
+                    format!("header: array dtype {descr:?}: {error}"),
+                )
+            })?;
         let item_size: usize = dtype.getattr(pyo3::intern!(py, "itemsize"))?.extract()?;
         // An array of objects over bytes would be an array of wild pointers.
         let objects = dtype.getattr(pyo3::intern!(py, "hasobject"))?.is_truthy()?;
         let bytes = self.frames.viewable(py, frame, item_size)?;
-        let needed = DType::UInt8.byte_len(shape).and_then(|count| count.checked_mul(item_size as u64));
+        let needed = DType::UInt8
+            .byte_len(shape)
+            .and_then(|count| count.checked_mul(item_size as u64));
         if objects || needed != Some(bytes.len() as u64) {
             let found = bytes.len();
-            let message = format!("header: {found} bytes are no array of {descr:?} and shape {shape:?}");
-            return Err(to_python(py, &Error::new(ErrorKind::Corrupt, message).with("frame", frame)));
+            let message =
+                format!("header: {found} bytes are no array of {descr:?} and shape {shape:?}");
+            return Err(to_python(
+                py,
+                &Error::new(ErrorKind::Corrupt, message).with("frame", frame),
+            ));
         }
         let buffer = Py::new(py, ExportedBytes(bytes))?;
-        self.helpers.new_array.bind(py).call1((PyTuple::new(py, shape)?, dtype, buffer))
+        self.helpers
+            .new_array
+            .bind(py)
+            .call1((PyTuple::new(py, shape)?, dtype, buffer))
     }
 
     fn text(&self, utf8: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         let text = PyString::from_bytes(self.py, utf8).map_err(|error| {
-            raise(self.py, ErrorKind::Corrupt, format!("a text frame is not UTF-8: {error}"))
+            raise(
+                self.py,
+                ErrorKind::Corrupt,
+                format!("a text frame is not UTF-8: {error}"),
+            )
         })?;
         Ok(text.into_any())
     }
 
     fn surrogate_text(&self, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-        PyBytes::new(self.py, bytes).call_method1("decode", ("utf-8", "surrogatepass")).map_err(|error| {
-            raise(self.py, ErrorKind::Corrupt, format!("header: text with surrogates: {error}"))
-        })
+        PyBytes::new(self.py, bytes)
+            .call_method1("decode", ("utf-8", "surrogatepass"))
+            .map_err(|error| {
+                raise(
+                    self.py,
+                    ErrorKind::Corrupt,
+                    format!("header: text with surrogates: {error}"),
+                )
+            })
     }
 
     fn big_int(&self, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         let kwargs = PyDict::new(self.py);
         kwargs.set_item("signed", true)?;
         let class = self.py.get_type::<PyInt>();
-        class.call_method("from_bytes", (PyBytes::new(self.py, bytes), "little"), Some(&kwargs))
+        class.call_method(
+            "from_bytes",
+            (PyBytes::new(self.py, bytes), "little"),
+            Some(&kwargs),
+        )
     }
 }

@@ -49,9 +49,15 @@ impl PlannedBatch {
         walk.out.check().or_raise(py)?;
         let header = header_at..self.headers.len();
         let frames = frames_at..self.frames.len();
-        let lengths = self.frames[frames.clone()].iter().map(tq_codec::FrameSource::len);
+        let lengths = self.frames[frames.clone()]
+            .iter()
+            .map(tq_codec::FrameSource::len);
         let plan = Plan::new(header.len() as u64, lengths).or_raise(py)?;
-        self.values.push(PlannedValue { header, frames, plan });
+        self.values.push(PlannedValue {
+            header,
+            frames,
+            plan,
+        });
         Ok(())
     }
 }
@@ -154,7 +160,13 @@ impl<'py> Walk<'_, 'py> {
             }
             self.out.map(elements.len() / 2);
             let count = elements.len();
-            return self.enter(value.py(), Kind::Map, Elements::Collected(elements), count, None);
+            return self.enter(
+                value.py(),
+                Kind::Map,
+                Elements::Collected(elements),
+                count,
+                None,
+            );
         }
         if value.get_type_ptr() == self.helpers.tensor.as_ptr().cast() {
             return self.settle(value.clone(), |walk| walk.tensor(&value));
@@ -165,7 +177,13 @@ impl<'py> Walk<'_, 'py> {
         if let Ok(list) = value.cast_exact::<PyList>() {
             let count = list.len();
             self.out.list(count);
-            return self.enter(value.py(), Kind::Sequence, Elements::List(list.clone()), count, None);
+            return self.enter(
+                value.py(),
+                Kind::Sequence,
+                Elements::List(list.clone()),
+                count,
+                None,
+            );
         }
         if let Ok(tuple) = value.cast_exact::<PyTuple>() {
             let count = tuple.len();
@@ -188,7 +206,13 @@ impl<'py> Walk<'_, 'py> {
         let elements: Vec<_> = set.try_iter()?.collect::<PyResult<_>>()?;
         let count = elements.len();
         let mark = self.out.begin_elements(tag, count);
-        self.enter(set.py(), Kind::Sequence, Elements::Collected(elements), count, Some(mark))
+        self.enter(
+            set.py(),
+            Kind::Sequence,
+            Elements::Collected(elements),
+            count,
+            Some(mark),
+        )
     }
 
     /// Runs what may call Python code, and opens what it found.
@@ -225,9 +249,19 @@ impl<'py> Walk<'_, 'py> {
         if self.open.len() >= MAX_DEPTH {
             let what = PlanError::TooDeep.to_string();
             let path: String = self.path().chars().take(120).collect();
-            return Err(raise(py, ErrorKind::InvalidArgument, format!("{what} (it starts {path}...)")));
+            return Err(raise(
+                py,
+                ErrorKind::InvalidArgument,
+                format!("{what} (it starts {path}...)"),
+            ));
         }
-        self.open.push(Open { kind, elements, count, at: 0, mark });
+        self.open.push(Open {
+            kind,
+            elements,
+            count,
+            at: 0,
+            mark,
+        });
         Ok(())
     }
 
@@ -241,8 +275,18 @@ impl<'py> Walk<'_, 'py> {
             );
             return Err(raise(py, ErrorKind::PickleRefused, message));
         }
-        let (bytes, values) = self.helpers.pickle_value.bind(py).call1((value,))?.extract()?;
+        let (bytes, values) = self
+            .helpers
+            .pickle_value
+            .bind(py)
+            .call1((value,))?
+            .extract()?;
         Ok(Found::Pickled(bytes, values))
+    }
+
+    /// The number of the frame that is added next; one too large is refused when it is added.
+    pub(super) fn next_frame(&self) -> u32 {
+        u32::try_from(self.frames.len() - self.frames_at).unwrap_or(u32::MAX)
     }
 
     /// Adds a frame; returns its number.
@@ -257,11 +301,16 @@ impl<'py> Walk<'_, 'py> {
     /// Adds to an error of ours where inside the value it happened. Exceptions of other code stay as
     /// they are, with a note.
     fn locate(&self, py: Python<'py>, error: PyErr, value: &Bound<'py, PyAny>) -> PyErr {
-        let note = format!("while encoding a {} at {}", full_name(&value.get_type()), self.path());
+        let note = format!(
+            "while encoding a {} at {}",
+            full_name(&value.get_type()),
+            self.path()
+        );
         // A note can fail only where the exception refuses attributes; the error itself counts.
-        let _ = error.value(py).call_method1("add_located", (&note,)).or_else(|_| {
-            error.value(py).call_method1("add_note", (&note,))
-        });
+        let _ = error
+            .value(py)
+            .call_method1("add_located", (&note,))
+            .or_else(|_| error.value(py).call_method1("add_note", (&note,)));
         error
     }
 
@@ -276,5 +325,8 @@ impl<'py> Walk<'_, 'py> {
 
 /// `module.qualname` of a type.
 pub(super) fn full_name(class: &Bound<'_, PyType>) -> String {
-    class.fully_qualified_name().map_or_else(|_| "object".to_owned(), |name: Bound<'_, PyString>| name.to_string())
+    class.fully_qualified_name().map_or_else(
+        |_| "object".to_owned(),
+        |name: Bound<'_, PyString>| name.to_string(),
+    )
 }

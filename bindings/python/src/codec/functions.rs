@@ -14,7 +14,10 @@ use crate::fence::{ExportedBytes, OwnedBytes, PyFrame};
 
 /// Header and frames of a value, without a copy of the frames.
 #[pyfunction]
-pub(crate) fn encode<'py>(value: &Bound<'py, PyAny>, allow_pickle: bool) -> PyResult<Bound<'py, PyList>> {
+pub(crate) fn encode<'py>(
+    value: &Bound<'py, PyAny>,
+    allow_pickle: bool,
+) -> PyResult<Bound<'py, PyList>> {
     let py = value.py();
     let mut batch = PlannedBatch::default();
     batch.add(value, allow_pickle)?;
@@ -33,9 +36,16 @@ pub(crate) fn decode<'py>(
     items: Vec<Bound<'py, PyAny>>,
     allow_pickle: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let buffers: Vec<OwnedBytes> = items.iter().map(OwnedBytes::of_object).collect::<PyResult<_>>()?;
+    let buffers: Vec<OwnedBytes> = items
+        .iter()
+        .map(OwnedBytes::of_object)
+        .collect::<PyResult<_>>()?;
     let Some((header, frames)) = buffers.split_first() else {
-        return Err(raise(py, ErrorKind::Corrupt, "decode: an empty list of frames holds no value"));
+        return Err(raise(
+            py,
+            ErrorKind::Corrupt,
+            "decode: an empty list of frames holds no value",
+        ));
     };
     let lengths: Vec<u64> = frames.iter().map(|frame| frame.len() as u64).collect();
     let reader = HeaderReader::new(header.as_slice(py), FrameLengths::Given(&lengths));
@@ -56,7 +66,11 @@ pub(crate) fn batch_encode_into<'py>(
     for value in &values {
         batch.add(value, allow_pickle)?;
     }
-    let sizes: Vec<u64> = batch.values.iter().map(|value| value.plan.total_len).collect();
+    let sizes: Vec<u64> = batch
+        .values
+        .iter()
+        .map(|value| value.plan.total_len)
+        .collect();
     let returned = allocate.call1((PyList::new(py, &sizes)?,))?;
     let buffers: Vec<Bound<'py, PyAny>> = returned.try_iter()?.collect::<PyResult<_>>()?;
     let mut slots = slots::check(py, &buffers, sizes.iter().copied())?;
@@ -84,10 +98,17 @@ fn memory_view(py: Python<'_>, bytes: OwnedBytes) -> PyResult<Bound<'_, PyMemory
 
 /// Items as header (the first) and frames (the others), and their plan.
 fn plan_items(py: Python<'_>, items: &[Bound<'_, PyAny>]) -> PyResult<(Vec<OwnedBytes>, Plan)> {
-    let buffers: Vec<OwnedBytes> = items.iter().map(OwnedBytes::of_object).collect::<PyResult<_>>()?;
+    let buffers: Vec<OwnedBytes> = items
+        .iter()
+        .map(OwnedBytes::of_object)
+        .collect::<PyResult<_>>()?;
     let header_len = buffers.first().map_or(0, OwnedBytes::len);
     let frames = buffers.get(1..).unwrap_or_default();
-    let plan = Plan::new(header_len as u64, frames.iter().map(|frame| frame.len() as u64)).or_raise(py)?;
+    let plan = Plan::new(
+        header_len as u64,
+        frames.iter().map(|frame| frame.len() as u64),
+    )
+    .or_raise(py)?;
     Ok((buffers, plan))
 }
 
@@ -109,7 +130,8 @@ pub(crate) fn pack_into(
     let mut target = OwnedBytes::of_object(target)?;
     let (found, needed) = (target.len() as u64, plan.total_len);
     if found < needed {
-        let message = format!("pack_into: a target of {found} bytes is too small, the items need {needed}");
+        let message =
+            format!("pack_into: a target of {found} bytes is too small, the items need {needed}");
         return Err(raise(py, ErrorKind::InvalidArgument, message));
     }
     let source_overlaps = buffers.iter().any(|item| {
@@ -117,9 +139,15 @@ pub(crate) fn pack_into(
         !item.is_empty() && item.start < target.end && target.start < item.end
     });
     if source_overlaps {
-        return Err(raise(py, ErrorKind::InvalidArgument, "pack_into: an item lies inside the target"));
+        return Err(raise(
+            py,
+            ErrorKind::InvalidArgument,
+            "pack_into: an item lies inside the target",
+        ));
     }
-    let header = buffers.first().map_or_else(Vec::new, |header| header.as_slice(py).to_vec());
+    let header = buffers
+        .first()
+        .map_or_else(Vec::new, |header| header.as_slice(py).to_vec());
     let empty = buffers.is_empty();
     let frames: Vec<PyFrame> = buffers.into_iter().skip(1).map(PyFrame::of_owned).collect();
     slots::write_items(py, plan, &header, &frames, &mut target, checksum, empty)?;
@@ -140,7 +168,9 @@ pub(crate) fn unpack_from<'py>(source: &Bound<'py, PyAny>) -> PyResult<Bound<'py
     }
     let ranges = (0..view.frame_count()).filter_map(|frame| view.frame_range(frame));
     for range in std::iter::once(view.header_range()).chain(ranges) {
-        let Some(item) = bytes.slice(range) else { continue };
+        let Some(item) = bytes.slice(range) else {
+            continue;
+        };
         items.append(memory_view(py, item)?)?;
     }
     Ok(items)

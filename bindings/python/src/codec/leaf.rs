@@ -1,9 +1,7 @@
 //! Values without elements: numbers, text, bytes, arrays; and all that is rebuilt by name.
 
 use pyo3::prelude::*;
-use pyo3::types::{
-    PyBool, PyByteArray, PyBytes, PyComplex, PyFloat, PyInt, PyNone, PyString,
-};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyComplex, PyFloat, PyInt, PyNone, PyString};
 use tq_codec::header::Tag;
 
 use super::encode::{Found, Walk};
@@ -38,7 +36,8 @@ impl<'py> Walk<'_, 'py> {
         } else if value.is_exact_instance_of::<PyByteArray>() {
             let bytes = OwnedBytes::of_object(value)?;
             if bytes.len() < FRAME_FROM {
-                self.out.tagged_bytes(Tag::ByteArray, bytes.as_slice(value.py()));
+                self.out
+                    .tagged_bytes(Tag::ByteArray, bytes.as_slice(value.py()));
             } else {
                 let frame = self.frame(value.py(), PyFrame::of_owned(bytes))?;
                 self.out.in_frame(Tag::FrameByteArray, frame);
@@ -65,7 +64,8 @@ impl<'py> Walk<'_, 'py> {
             // Lone surrogates have no UTF-8; Python's own extension of it carries them.
             Err(_) => {
                 let bytes = text.call_method1("encode", ("utf-8", "surrogatepass"))?;
-                self.out.tagged_bytes(Tag::SurrogateText, bytes.cast::<PyBytes>()?.as_bytes());
+                self.out
+                    .tagged_bytes(Tag::SurrogateText, bytes.cast::<PyBytes>()?.as_bytes());
             }
         }
         Ok(())
@@ -81,7 +81,8 @@ impl<'py> Walk<'_, 'py> {
             let kwargs = pyo3::types::PyDict::new(number.py());
             kwargs.set_item("signed", true)?;
             let bytes = number.call_method("to_bytes", (bits / 8 + 1, "little"), Some(&kwargs))?;
-            self.out.tagged_bytes(Tag::BigInt, bytes.cast::<PyBytes>()?.as_bytes());
+            self.out
+                .tagged_bytes(Tag::BigInt, bytes.cast::<PyBytes>()?.as_bytes());
         }
         Ok(())
     }
@@ -109,17 +110,24 @@ impl<'py> Walk<'_, 'py> {
         let dtype = array.getattr(pyo3::intern!(py, "dtype"))?;
         let kind: char = dtype.getattr(pyo3::intern!(py, "kind"))?.extract()?;
         let plain = matches!(kind, 'b' | 'i' | 'u' | 'f' | 'c');
-        if !plain || !dtype.getattr(pyo3::intern!(py, "isbuiltin"))?.is_truthy()? && !is_swapped(&dtype)? {
+        if !plain
+            || !dtype.getattr(pyo3::intern!(py, "isbuiltin"))?.is_truthy()? && !is_swapped(&dtype)?
+        {
             return Ok(false);
         }
         let export = BufferExport::strided(array)?;
         let shape = export.shape();
         let frame = PyFrame::of_array(export, &shape).ok_or_else(|| {
-            raise(py, ErrorKind::InvalidArgument, "the array's size exceeds 64 bits")
+            raise(
+                py,
+                ErrorKind::InvalidArgument,
+                "the array's size exceeds 64 bits",
+            )
         })?;
         let frame = self.frame(py, frame)?;
         let descr = dtype.getattr(pyo3::intern!(py, "str"))?;
-        self.out.array(descr.cast::<PyString>()?.to_str()?, frame, &shape);
+        self.out
+            .array(descr.cast::<PyString>()?.to_str()?, frame, &shape);
         Ok(true)
     }
 }

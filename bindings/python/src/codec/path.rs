@@ -20,7 +20,9 @@ impl Path {
     }
 
     pub(crate) fn key(&mut self, key: &Bound<'_, PyAny>) {
-        let shown = key.repr().map_or_else(|_| "?".to_owned(), |repr| repr.to_string());
+        let shown = key
+            .repr()
+            .map_or_else(|_| "?".to_owned(), |repr| repr.to_string());
         let short: String = shown.chars().take(KEY_CHARS).collect();
         let _ = write!(self.0, "[{short}]");
     }

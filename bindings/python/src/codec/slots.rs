@@ -33,7 +33,12 @@ pub(super) fn check(
     Ok(slots)
 }
 
-fn check_one(py: Python<'_>, slot: usize, buffer: &Bound<'_, PyAny>, size: u64) -> PyResult<OwnedBytes> {
+fn check_one(
+    py: Python<'_>,
+    slot: usize,
+    buffer: &Bound<'_, PyAny>,
+    size: u64,
+) -> PyResult<OwnedBytes> {
     let wrong = |what: String| {
         let error = Error::new(ErrorKind::InvalidArgument, what).with("slot", slot);
         to_python(py, &error)
@@ -47,7 +52,9 @@ fn check_one(py: Python<'_>, slot: usize, buffer: &Bound<'_, PyAny>, size: u64) 
     }
     if (bytes.len() as u64) < size {
         let found = bytes.len();
-        return Err(wrong(format!("a buffer of {found} bytes is too small: the value needs {size}")));
+        return Err(wrong(format!(
+            "a buffer of {found} bytes is too small: the value needs {size}"
+        )));
     }
     // Only the part that is asked for counts, so that a caller may hand out generous neighbours.
     bytes
@@ -58,7 +65,9 @@ fn check_one(py: Python<'_>, slot: usize, buffer: &Bound<'_, PyAny>, size: u64) 
 fn check_overlap(py: Python<'_>, slots: &[OwnedBytes]) -> PyResult<()> {
     // Slices of one region usually come in ascending order; then one pass is enough.
     let ranges: Vec<_> = slots.iter().map(OwnedBytes::addresses).collect();
-    let mut order: Vec<usize> = (0..ranges.len()).filter(|slot| !ranges[*slot].is_empty()).collect();
+    let mut order: Vec<usize> = (0..ranges.len())
+        .filter(|slot| !ranges[*slot].is_empty())
+        .collect();
     if !order.is_sorted_by_key(|slot| ranges[*slot].start) {
         order.sort_unstable_by_key(|slot| ranges[*slot].start);
     }
@@ -96,7 +105,11 @@ pub(super) fn write(
         })
         .collect();
     let Some(work) = work else {
-        return Err(raise(py, ErrorKind::InvalidArgument, "a buffer is read-only"));
+        return Err(raise(
+            py,
+            ErrorKind::InvalidArgument,
+            "a buffer is read-only",
+        ));
     };
     py.detach(|| write_batch(work, workers)).or_raise(py)
 }
@@ -112,8 +125,19 @@ pub(super) fn write_items(
     empty: bool,
 ) -> PyResult<()> {
     let Some(buffer) = target.as_mut_slice() else {
-        return Err(raise(py, ErrorKind::InvalidArgument, "pack_into: the target is read-only"));
+        return Err(raise(
+            py,
+            ErrorKind::InvalidArgument,
+            "pack_into: the target is read-only",
+        ));
     };
-    let slot = Slot { plan, header, frames, buffer, checksum, empty };
+    let slot = Slot {
+        plan,
+        header,
+        frames,
+        buffer,
+        checksum,
+        empty,
+    };
     py.detach(|| tq_codec::write_value(slot)).or_raise(py)
 }

@@ -8,15 +8,18 @@ use tq_proto::{DType, ErrorKind};
 use super::encode::{Found, Walk};
 use super::helpers::Helpers;
 use crate::errors::raise;
-use crate::fence::{OwnedBytes, PyFrame};
 use crate::fence::dlpack::{ManagedTensor, has_code, tensor_view};
+use crate::fence::{OwnedBytes, PyFrame};
 
 impl<'py> Walk<'_, 'py> {
     /// A `torch.Tensor` or `nn.Parameter`.
     pub(super) fn tensor(&mut self, tensor: &Bound<'py, PyAny>) -> PyResult<Found<'py>> {
         let py = tensor.py();
         let mut flags = 0;
-        if tensor.getattr(pyo3::intern!(py, "requires_grad"))?.is_truthy()? {
+        if tensor
+            .getattr(pyo3::intern!(py, "requires_grad"))?
+            .is_truthy()?
+        {
             flags |= tensor_flags::REQUIRES_GRAD;
         }
         let parameter = tensor.get_type_ptr() == self.helpers.parameter.as_ptr().cast();
@@ -34,7 +37,11 @@ impl<'py> Walk<'_, 'py> {
                 flags |= tensor_flags::PARAMETER;
             }
             let managed = ManagedTensor::of(&plain)?.ok_or_else(|| {
-                raise(py, ErrorKind::Unsupported, "the tensor's memory cannot be read")
+                raise(
+                    py,
+                    ErrorKind::Unsupported,
+                    "the tensor's memory cannot be read",
+                )
             })?;
             return self.dense(py, managed, DType::from_code(dtype), flags);
         }
@@ -51,12 +58,16 @@ impl<'py> Walk<'_, 'py> {
         flags: u8,
     ) -> PyResult<Found<'py>> {
         let dtype = dtype.unwrap_or(managed.dtype());
-        let shape = managed.shape().to_vec();
+        self.out
+            .tensor(dtype, flags, self.next_frame(), managed.shape());
         let frame = PyFrame::of_tensor(managed).ok_or_else(|| {
-            raise(py, ErrorKind::InvalidArgument, "the tensor's size exceeds 64 bits")
+            raise(
+                py,
+                ErrorKind::InvalidArgument,
+                "the tensor's size exceeds 64 bits",
+            )
         })?;
-        let frame = self.frame(py, frame)?;
-        self.out.tensor(dtype, flags, frame, &shape);
+        self.frame(py, frame)?;
         Ok(Found::Done)
     }
 }
@@ -81,22 +92,40 @@ pub(crate) fn plain_tensor(value: &Bound<'_, PyAny>) -> PyResult<Option<PlainTen
     }
     if managed.is_none() {
         let reduced = helpers.reduce_tensor.bind(py).call1((value,))?;
-        let Ok((plain, code)) = reduced.extract::<(Bound<'_, PyAny>, u8)>() else { return Ok(None) };
+        let Ok((plain, code)) = reduced.extract::<(Bound<'_, PyAny>, u8)>() else {
+            return Ok(None);
+        };
         let plain = ManagedTensor::of(&plain)?;
         managed = plain.map(|plain| (DType::from_code(code).unwrap_or(plain.dtype()), plain));
     }
-    let Some((dtype, managed)) = managed else { return Ok(None) };
+    let Some((dtype, managed)) = managed else {
+        return Ok(None);
+    };
     let shape = managed.shape().to_vec();
-    Ok(PyFrame::of_tensor(managed).map(|frame| PlainTensor { dtype, shape, frame }))
+    Ok(PyFrame::of_tensor(managed).map(|frame| PlainTensor {
+        dtype,
+        shape,
+        frame,
+    }))
 }
 
 /// The tensor's memory, where its bytes are its values.
 fn readable_as_is(helpers: &Helpers, tensor: &Bound<'_, PyAny>) -> PyResult<Option<ManagedTensor>> {
-    let Some(managed) = ManagedTensor::of(tensor)? else { return Ok(None) };
+    let Some(managed) = ManagedTensor::of(tensor)? else {
+        return Ok(None);
+    };
     // A lazily conjugated or negated tensor's bytes are not its values.
-    let complex =
-        matches!(managed.dtype(), DType::Complex32 | DType::Complex64 | DType::Complex128);
-    if complex || helpers.is_neg.bind(tensor.py()).call1((tensor,))?.is_truthy()? {
+    let complex = matches!(
+        managed.dtype(),
+        DType::Complex32 | DType::Complex64 | DType::Complex128
+    );
+    if complex
+        || helpers
+            .is_neg
+            .bind(tensor.py())
+            .call1((tensor,))?
+            .is_truthy()?
+    {
         return Ok(None);
     }
     Ok(Some(managed))
@@ -120,7 +149,10 @@ pub(crate) fn tensor_of<'py>(
         return tensor_view(py, bytes, dtype, shape);
     }
     let plain = tensor_view(py, bytes, DType::UInt8, shape)?;
-    Helpers::get(py)?.view_as_dtype.bind(py).call1((plain, dtype.name()))
+    Helpers::get(py)?
+        .view_as_dtype
+        .bind(py)
+        .call1((plain, dtype.name()))
 }
 
 /// The tensor that a header describes.

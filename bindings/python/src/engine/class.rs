@@ -39,7 +39,10 @@ impl Engine {
             retain_bytes: retain_bytes.unwrap_or(default.retain_bytes),
             threads: threads.unwrap_or(default.threads).max(1),
         };
-        Ok(Self { engine: Embedded::new(config).or_raise(py)?, threads: config.threads })
+        Ok(Self {
+            engine: Embedded::new(config).or_raise(py)?,
+            threads: config.threads,
+        })
     }
 
     /// Raises where this process may not use the engine.
@@ -62,14 +65,21 @@ impl Engine {
             .iter()
             .map(|column| source::read(&column, keys.len(), allow_pickle))
             .collect::<PyResult<_>>()?;
-        let tags = tags.map(|tags| TagReader::new(allow_pickle).read_all(tags)).transpose()?;
+        let tags = tags
+            .map(|tags| TagReader::new(allow_pickle).read_all(tags))
+            .transpose()?;
         let bytes = columns.iter().map(|column| column.source.bytes()).sum();
         Ok(PlannedPut {
             engine: self.engine.clone(),
             threads: self.threads,
             bytes,
             allow_pickle,
-            work: std::sync::Mutex::new(Some(Work { partition, keys, columns, tags })),
+            work: std::sync::Mutex::new(Some(Work {
+                partition,
+                keys,
+                columns,
+                tags,
+            })),
         })
     }
 
@@ -85,11 +95,21 @@ impl Engine {
         let select: Option<Vec<FieldName>> =
             select.map(|names| names.into_iter().map(FieldName::from).collect());
         let engine = &self.engine;
-        let batch = py.detach(|| engine.read(&partition, &keys, select.as_deref())).or_raise(py)?;
-        let missing = batch.missing.iter().map(|position| keys[*position].to_string()).collect();
+        let batch = py
+            .detach(|| engine.read(&partition, &keys, select.as_deref()))
+            .or_raise(py)?;
+        let missing = batch
+            .missing
+            .iter()
+            .map(|position| keys[*position].to_string())
+            .collect();
         Ok(PlannedGet {
             engine: self.engine.clone(),
-            bytes: batch.columns.iter().map(tq_storage::ColumnRead::bytes).sum(),
+            bytes: batch
+                .columns
+                .iter()
+                .map(tq_storage::ColumnRead::bytes)
+                .sum(),
             rows: batch.positions.len(),
             missing,
             ready: batch.ready.iter().map(ToString::to_string).collect(),
@@ -99,14 +119,16 @@ impl Engine {
     }
 
     /// `{partition: {key: tags}}` in order of creation.
-    fn list<'py>(
+    fn list_samples<'py>(
         &self,
         py: Python<'py>,
         partition: Option<String>,
         allow_pickle: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         let engine = &self.engine;
-        let listings = py.detach(|| engine.list(partition.as_deref())).or_raise(py)?;
+        let listings = py
+            .detach(|| engine.list(partition.as_deref()))
+            .or_raise(py)?;
         let result = PyDict::new(py);
         let mut writer = TagWriter::new(py, allow_pickle);
         for listing in &listings {
@@ -129,7 +151,8 @@ impl Engine {
     /// Clears a whole partition; None where there is none.
     fn clear_partition(&self, py: Python<'_>, partition: String) -> PyResult<Option<usize>> {
         let engine = &self.engine;
-        py.detach(|| engine.clear_partition(&partition)).or_raise(py)
+        py.detach(|| engine.clear_partition(&partition))
+            .or_raise(py)
     }
 
     /// Names of all partitions, oldest first.
@@ -196,9 +219,16 @@ impl PlannedPut {
     /// now have.
     fn run<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Vec<String>)> {
         let work = take(&self.work, py)?;
-        let Work { partition, keys, columns, tags } = work;
-        let (plans, sources): (Vec<_>, Vec<_>) =
-            columns.into_iter().map(|column| (column.plan, column.source)).unzip();
+        let Work {
+            partition,
+            keys,
+            columns,
+            tags,
+        } = work;
+        let (plans, sources): (Vec<_>, Vec<_>) = columns
+            .into_iter()
+            .map(|column| (column.plan, column.source))
+            .unzip();
         let engine = &self.engine;
         let threads = self.threads;
         let published = py
@@ -213,7 +243,10 @@ impl PlannedPut {
         for merged in &published.tags {
             tags.append(writer.write(merged)?)?;
         }
-        Ok((tags, published.fields.iter().map(ToString::to_string).collect()))
+        Ok((
+            tags,
+            published.fields.iter().map(ToString::to_string).collect(),
+        ))
     }
 }
 
@@ -271,13 +304,22 @@ impl PlannedGet {
             })
             .or_raise(py)?;
         let mut columns = Columns::new(py, self.allow_pickle);
-        delivered.iter().map(|column| columns.make(column)).collect()
+        delivered
+            .iter()
+            .map(|column| columns.make(column))
+            .collect()
     }
 }
 
 fn take<T>(cell: &std::sync::Mutex<Option<T>>, py: Python<'_>) -> PyResult<T> {
-    let mut held = cell.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut held = cell
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     held.take().ok_or_else(|| {
-        crate::errors::raise(py, tq_proto::ErrorKind::Internal, "a planned call was carried out twice")
+        crate::errors::raise(
+            py,
+            tq_proto::ErrorKind::Internal,
+            "a planned call was carried out twice",
+        )
     })
 }

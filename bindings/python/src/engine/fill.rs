@@ -7,12 +7,19 @@ use super::source::ColumnSource;
 use crate::fence::PyFrame;
 
 /// Fills each of `columns` from its source.
-pub(super) fn fill(sources: &[ColumnSource], columns: Vec<&mut [u8]>, threads: usize) -> Result<()> {
+pub(super) fn fill(
+    sources: &[ColumnSource],
+    columns: Vec<&mut [u8]>,
+    threads: usize,
+) -> Result<()> {
     let mut copies: Vec<Copy<'_, PyFrame>> = Vec::new();
     let mut slots: Vec<Slot<'_, PyFrame>> = Vec::new();
     for (source, column) in sources.iter().zip(columns) {
         if source.bytes() != column.len() as u64 {
-            return Err(Error::new(ErrorKind::Internal, "a column was loaned another size than planned"));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "a column was loaned another size than planned",
+            ));
         }
         let mut rest = column;
         match source {

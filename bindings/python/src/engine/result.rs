@@ -41,7 +41,11 @@ pub(super) struct Columns<'py> {
 
 impl<'py> Columns<'py> {
     pub(super) fn new(py: Python<'py>, allow_pickle: bool) -> Self {
-        Self { py, allow_pickle, offsets: HashMap::new() }
+        Self {
+            py,
+            allow_pickle,
+            offsets: HashMap::new(),
+        }
     }
 
     /// `(field, kind, content...)`: `("dense", tensor)`, `("jagged", values, offsets, shortest row,
@@ -60,7 +64,10 @@ impl<'py> Columns<'py> {
                 self.jagged(&field, column, dtype, lengths, &row_shape[1..])
             }
             ReadLayout::Jagged { dtype, row_shapes } => {
-                let rest = row_shapes.get(0).map(|shape| shape[1..].to_vec()).unwrap_or_default();
+                let rest = row_shapes
+                    .get(0)
+                    .map(|shape| shape[1..].to_vec())
+                    .unwrap_or_default();
                 let ragged_first = row_shapes.iter().all(|shape| shape[1..] == rest);
                 if ragged_first {
                     let lengths = row_shapes.iter().map(|shape| shape[0]).collect();
@@ -120,7 +127,12 @@ impl<'py> Columns<'py> {
         let mut at = 0;
         for shape in shapes.iter() {
             let len = dtype.byte_len(shape).unwrap_or(0) as usize;
-            rows.append(tensor_of(self.py, &self.part(column, at, len)?, dtype, shape)?)?;
+            rows.append(tensor_of(
+                self.py,
+                &self.part(column, at, len)?,
+                dtype,
+                shape,
+            )?)?;
             at += len;
         }
         Ok(rows)
@@ -131,15 +143,23 @@ impl<'py> Columns<'py> {
         let rows = PyList::empty(self.py);
         let mut at = 0;
         for position in 0..column.read.rows() {
-            let Some(layout) = column.read.row_layout(position) else { break };
+            let Some(layout) = column.read.row_layout(position) else {
+                break;
+            };
             let (value, len) = match layout {
                 tq_storage::RowLayout::Tensor { dtype, shape } => {
                     let len = dtype.byte_len(shape).unwrap_or(0) as usize;
-                    (tensor_of(self.py, &self.part(column, at, len)?, dtype, shape)?, len)
+                    (
+                        tensor_of(self.py, &self.part(column, at, len)?, dtype, shape)?,
+                        len,
+                    )
                 }
                 tq_storage::RowLayout::Object { bytes } => {
                     let len = bytes as usize;
-                    (unpack(self.py, &self.part(column, at, len)?, self.allow_pickle)?, len)
+                    (
+                        unpack(self.py, &self.part(column, at, len)?, self.allow_pickle)?,
+                        len,
+                    )
                 }
             };
             rows.append(value)?;
@@ -150,7 +170,11 @@ impl<'py> Columns<'py> {
 
     fn part(&self, column: &ReadColumn, at: usize, len: usize) -> PyResult<OwnedBytes> {
         column.bytes.slice(at..at + len).ok_or_else(|| {
-            raise(self.py, ErrorKind::Internal, "a column has fewer bytes than its rows need")
+            raise(
+                self.py,
+                ErrorKind::Internal,
+                "a column has fewer bytes than its rows need",
+            )
         })
     }
 }

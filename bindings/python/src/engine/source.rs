@@ -40,10 +40,20 @@ pub(super) fn read(
         "jagged" => jagged(&described.get_item(2)?, &described.get_item(3)?)?,
         "rows" => row_values(described.get_item(2)?.cast()?, allow_pickle)?,
         other => {
-            return Err(raise(py, ErrorKind::Internal, format!("unknown kind of column {other:?}")));
+            return Err(raise(
+                py,
+                ErrorKind::Internal,
+                format!("unknown kind of column {other:?}"),
+            ));
         }
     };
-    Ok(Column { plan: ColumnPlan { field: field.to_str()?.into(), layout }, source })
+    Ok(Column {
+        plan: ColumnPlan {
+            field: field.to_str()?.into(),
+            layout,
+        },
+        source,
+    })
 }
 
 type Described = (ColumnLayout, ColumnSource);
@@ -51,12 +61,21 @@ type Described = (ColumnLayout, ColumnSource);
 fn dense(tensor: &Bound<'_, PyAny>, rows: usize) -> PyResult<Described> {
     let plain = readable(tensor)?;
     let [batch, row_shape @ ..] = plain.shape.as_slice() else {
-        return Err(wrong(tensor.py(), "a column cannot be a tensor without dimensions"));
+        return Err(wrong(
+            tensor.py(),
+            "a column cannot be a tensor without dimensions",
+        ));
     };
     if *batch != rows as u64 {
-        return Err(wrong(tensor.py(), format!("a column of {batch} rows was put for {rows} keys")));
+        return Err(wrong(
+            tensor.py(),
+            format!("a column of {batch} rows was put for {rows} keys"),
+        ));
     }
-    let layout = ColumnLayout::Dense { dtype: plain.dtype, row_shape: row_shape.to_vec() };
+    let layout = ColumnLayout::Dense {
+        dtype: plain.dtype,
+        row_shape: row_shape.to_vec(),
+    };
     Ok((layout, ColumnSource::Frames(vec![plain.frame])))
 }
 
@@ -65,7 +84,10 @@ fn jagged(values: &Bound<'_, PyAny>, offsets: &Bound<'_, PyAny>) -> PyResult<Des
     let py = values.py();
     let plain = readable(values)?;
     let [length, rest @ ..] = plain.shape.as_slice() else {
-        return Err(wrong(py, "the values of a jagged tensor have no dimensions"));
+        return Err(wrong(
+            py,
+            "the values of a jagged tensor have no dimensions",
+        ));
     };
     let offsets = OwnedBytes::of_object(offsets)?;
     let mut starts = offsets
@@ -84,10 +106,16 @@ fn jagged(values: &Bound<'_, PyAny>, offsets: &Bound<'_, PyAny>) -> PyResult<Des
         from = to;
     }
     if first != 0 || u64::try_from(from) != Ok(*length) {
-        return Err(wrong(py, "the offsets of a jagged tensor do not span its values"));
+        return Err(wrong(
+            py,
+            "the offsets of a jagged tensor do not span its values",
+        ));
     }
     let row_shapes = RowShapes::new(1 + rest.len(), rows, dims).or_raise(py)?;
-    let layout = ColumnLayout::Jagged { dtype: plain.dtype, row_shapes };
+    let layout = ColumnLayout::Jagged {
+        dtype: plain.dtype,
+        row_shapes,
+    };
     Ok((layout, ColumnSource::Frames(vec![plain.frame])))
 }
 
@@ -101,8 +129,15 @@ fn row_values(values: &Bound<'_, PyList>, allow_pickle: bool) -> PyResult<Descri
     for value in values {
         batch.add(&value, allow_pickle)?;
     }
-    let row_sizes = batch.values.iter().map(|value| value.plan.total_len).collect();
-    Ok((ColumnLayout::Object { row_sizes }, ColumnSource::Objects(batch)))
+    let row_sizes = batch
+        .values
+        .iter()
+        .map(|value| value.plan.total_len)
+        .collect();
+    Ok((
+        ColumnLayout::Object { row_sizes },
+        ColumnSource::Objects(batch),
+    ))
 }
 
 fn tensor_rows(values: &Bound<'_, PyList>) -> PyResult<Option<Described>> {
@@ -110,7 +145,9 @@ fn tensor_rows(values: &Bound<'_, PyList>) -> PyResult<Option<Described>> {
     let mut dims = Vec::new();
     let mut frames = Vec::with_capacity(values.len());
     for value in values {
-        let Some(plain) = plain_tensor(&value)? else { return Ok(None) };
+        let Some(plain) = plain_tensor(&value)? else {
+            return Ok(None);
+        };
         let this = (plain.dtype, plain.shape.len());
         if *alike.get_or_insert(this) != this {
             return Ok(None);
@@ -118,9 +155,14 @@ fn tensor_rows(values: &Bound<'_, PyList>) -> PyResult<Option<Described>> {
         dims.extend_from_slice(&plain.shape);
         frames.push(plain.frame);
     }
-    let Some((dtype, rank)) = alike else { return Ok(None) };
+    let Some((dtype, rank)) = alike else {
+        return Ok(None);
+    };
     let row_shapes = RowShapes::new(rank, frames.len(), dims).or_raise(values.py())?;
-    Ok(Some((ColumnLayout::Jagged { dtype, row_shapes }, ColumnSource::Frames(frames))))
+    Ok(Some((
+        ColumnLayout::Jagged { dtype, row_shapes },
+        ColumnSource::Frames(frames),
+    )))
 }
 
 fn readable<'py>(tensor: &Bound<'py, PyAny>) -> PyResult<PlainTensor> {

@@ -22,7 +22,10 @@ pub(super) struct TagReader {
 
 impl TagReader {
     pub(super) fn new(allow_pickle: bool) -> Self {
-        Self { names: HashMap::new(), allow_pickle }
+        Self {
+            names: HashMap::new(),
+            allow_pickle,
+        }
     }
 
     /// One dict per key.
@@ -36,7 +39,10 @@ impl TagReader {
         }
         let py = tag.py();
         let Ok(pairs) = tag.cast::<PyDict>() else {
-            let message = format!("a tag must be a dict, but a {} was given", tag.get_type().name()?);
+            let message = format!(
+                "a tag must be a dict, but a {} was given",
+                tag.get_type().name()?
+            );
             return Err(raise(py, ErrorKind::InvalidArgument, message));
         };
         let mut read = Vec::with_capacity(pairs.len());
@@ -58,7 +64,8 @@ impl TagReader {
             return Ok(Arc::clone(known));
         }
         let read: Arc<str> = text.to_str()?.into();
-        self.names.insert(address, (text.clone().unbind(), Arc::clone(&read)));
+        self.names
+            .insert(address, (text.clone().unbind(), Arc::clone(&read)));
         Ok(read)
     }
 
@@ -115,7 +122,11 @@ pub(super) struct TagWriter<'py> {
 
 impl<'py> TagWriter<'py> {
     pub(super) fn new(py: Python<'py>, allow_pickle: bool) -> Self {
-        Self { py, names: HashMap::new(), allow_pickle }
+        Self {
+            py,
+            names: HashMap::new(),
+            allow_pickle,
+        }
     }
 
     /// A fresh dict.
@@ -124,16 +135,21 @@ impl<'py> TagWriter<'py> {
         for (name, value) in tags.iter() {
             // The controller keeps one text per name and partition.
             let address = name.as_ptr().addr();
-            let name = self.names.entry(address).or_insert_with(|| PyString::intern(self.py, name));
+            let name = self
+                .names
+                .entry(address)
+                .or_insert_with(|| PyString::intern(self.py, name));
             let value = match value {
                 TagValue::Null => self.py.None().into_bound(self.py),
                 TagValue::Bool(value) => PyBool::new(self.py, *value).to_owned().into_any(),
                 TagValue::Int(value) => value.into_pyobject(self.py)?.into_any(),
                 TagValue::Float(value) => PyFloat::new(self.py, *value).into_any(),
                 TagValue::Str(value) => PyString::new(self.py, value).into_any(),
-                TagValue::Opaque(packed) => {
-                    unpack(self.py, &OwnedBytes::of_vec(packed.to_vec()), self.allow_pickle)?
-                }
+                TagValue::Opaque(packed) => unpack(
+                    self.py,
+                    &OwnedBytes::of_vec(packed.to_vec()),
+                    self.allow_pickle,
+                )?,
             };
             dict.set_item(&*name, value)?;
         }

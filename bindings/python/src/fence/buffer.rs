@@ -23,7 +23,14 @@ impl BufferExport {
     /// # Errors
     /// `BufferError` or `TypeError` where the object has no such buffer.
     pub(crate) fn contiguous(object: &Bound<'_, PyAny>, writable: bool) -> PyResult<Self> {
-        Self::export(object, if writable { ffi::PyBUF_WRITABLE } else { ffi::PyBUF_SIMPLE })
+        Self::export(
+            object,
+            if writable {
+                ffi::PyBUF_WRITABLE
+            } else {
+                ffi::PyBUF_SIMPLE
+            },
+        )
     }
 
     /// Shape and strides too; read-only is enough.
@@ -63,16 +70,24 @@ impl BufferExport {
 
     /// Shape in items; meaningful for a strided export.
     pub(crate) fn shape(&self) -> Vec<u64> {
-        self.dimensions(self.view.shape).map(|dim| u64::try_from(dim).unwrap_or(0)).collect()
+        self.dimensions(self.view.shape)
+            .map(|dim| u64::try_from(dim).unwrap_or(0))
+            .collect()
     }
 
     /// Strides in bytes; meaningful for a strided export.
     pub(crate) fn strides(&self) -> Vec<i64> {
-        self.dimensions(self.view.strides).map(|stride| stride as i64).collect()
+        self.dimensions(self.view.strides)
+            .map(|stride| stride as i64)
+            .collect()
     }
 
     fn dimensions(&self, array: *const isize) -> impl Iterator<Item = isize> {
-        let count = if array.is_null() { 0 } else { usize::try_from(self.view.ndim).unwrap_or(0) };
+        let count = if array.is_null() {
+            0
+        } else {
+            usize::try_from(self.view.ndim).unwrap_or(0)
+        };
         // SAFETY: an exporter that fills in `shape` or `strides` gives `ndim` entries, alive while
         // the export is held.
         (0..count).map(move |axis| unsafe { ptr::read(array.add(axis)) })

@@ -35,7 +35,12 @@ impl OwnedBytes {
     fn new(start: *mut u8, len: usize, writable: bool, owner: Owner) -> Self {
         // An empty buffer may have a null pointer; 64 is aligned for every dtype.
         let start = NonNull::new(start).unwrap_or(NonNull::without_provenance(ALIGNED));
-        Self { start, len, writable, owner }
+        Self {
+            start,
+            len,
+            writable,
+            owner,
+        }
     }
 
     /// The bytes of a Python object's buffer: of a torch tensor on the CPU, or of anything with the
@@ -52,7 +57,12 @@ impl OwnedBytes {
             Ok(export) => (export, true),
             Err(_) => (BufferExport::contiguous(object, false)?, false),
         };
-        Ok(Self::new(export.pointer(), export.len(), writable, Arc::new(export)))
+        Ok(Self::new(
+            export.pointer(),
+            export.len(),
+            writable,
+            Arc::new(export),
+        ))
     }
 
     /// A private, writable view of stored bytes.
@@ -85,7 +95,11 @@ impl OwnedBytes {
         }
         // SAFETY: the range was just checked to lie inside the memory.
         let start = unsafe { self.start.add(range.start) };
-        Some(Self { start, len: range.len(), ..self.clone() })
+        Some(Self {
+            start,
+            len: range.len(),
+            ..self.clone()
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -95,7 +109,8 @@ impl OwnedBytes {
     /// Whether tensors and arrays may be views of these bytes: they are always writable, so their
     /// memory must be; and elements of `item_size` bytes must be aligned.
     pub(crate) fn can_be_viewed(&self, item_size: usize) -> bool {
-        self.writable && self.start.as_ptr().addr() % item_size.clamp(1, ALIGNED.get()) == 0
+        let alignment = item_size.clamp(1, ALIGNED.get());
+        self.writable && self.start.as_ptr().addr().is_multiple_of(alignment)
     }
 
     /// A copy in memory of its own.
@@ -180,7 +195,11 @@ impl ExportedBytes {
                 flags,
             )
         };
-        if result == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(PyErr::fetch(slf.py()))
+        }
     }
 }
 

@@ -118,17 +118,27 @@ fn bridge(py: Python<'_>) -> PyResult<&Bridge> {
 fn exchange_table(tensor_type: &Bound<'_, PyAny>) -> Option<&'static Exchange> {
     let capsule = tensor_type.getattr("__dlpack_c_exchange_api__").ok()?;
     let capsule = capsule.cast::<PyCapsule>().ok()?;
-    let table = capsule.pointer_checked(Some(c"dlpack_exchange_api")).ok()?.cast::<Exchange>();
+    let table = capsule
+        .pointer_checked(Some(c"dlpack_exchange_api"))
+        .ok()?
+        .cast::<Exchange>();
     // SAFETY: a capsule of this name holds an exchange table that lives as long as the process; its
     // header is the same in every version.
     let version = unsafe { (*table.as_ptr()).version };
+    if version.major != 1 {
+        return None;
+    }
     // SAFETY: as above; a table of major version 1 has at least these entries.
-    (version.major == 1).then(|| unsafe { table.as_ref() })
+    Some(unsafe { table.as_ref() })
 }
 
 impl Bridge {
     fn exchange(&self) -> Option<&'static Exchange> {
-        if CAPSULES_ONLY.load(Ordering::Relaxed) { None } else { self.exchange }
+        if CAPSULES_ONLY.load(Ordering::Relaxed) {
+            None
+        } else {
+            self.exchange
+        }
     }
 }
 
@@ -142,8 +152,9 @@ pub(crate) fn is_plain_tensor(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 pub(crate) struct ManagedTensor {
     managed: Managed,
     dtype: DType,
-    shape: Vec<u64>,
-    strides: Vec<i64>,
+    rank: usize,
+    /// Strides in elements, where the producer left them out: row-major.
+    implied_strides: Option<Vec<i64>>,
 }
 
 enum Managed {
@@ -198,22 +209,26 @@ impl ManagedTensor {
             Some(exchange) => Self::by_exchange(exchange, object),
             None => Self::by_capsule(bridge, object),
         };
-        let Some(managed) = managed else { return Ok(None) };
+        let Some(managed) = managed else {
+            return Ok(None);
+        };
         let tensor = managed.tensor();
         let on_host = matches!(tensor.device.kind, DEVICE_CPU | DEVICE_CUDA_HOST);
-        let Some(dtype) = dtype_of(tensor.dtype).filter(|_| on_host) else { return Ok(None) };
-        let rank = usize::try_from(tensor.dimensions).unwrap_or(0);
-        let shape: Vec<u64> = (0..rank)
-            // SAFETY: a producer gives `dimensions` entries of shape.
-            .map(|axis| unsafe { *tensor.shape.add(axis) }.unsigned_abs())
-            .collect();
-        let strides = if tensor.strides.is_null() {
-            row_major(&shape)
-        } else {
-            // SAFETY: strides that are given have `dimensions` entries.
-            (0..rank).map(|axis| unsafe { *tensor.strides.add(axis) }).collect()
+        let Some(dtype) = dtype_of(tensor.dtype).filter(|_| on_host) else {
+            return Ok(None);
         };
-        Ok(Some(Self { managed, dtype, shape, strides }))
+        let rank = usize::try_from(tensor.dimensions).unwrap_or(0);
+        let left_out = tensor.strides.is_null();
+        let mut held = Self {
+            managed,
+            dtype,
+            rank,
+            implied_strides: None,
+        };
+        if left_out {
+            held.implied_strides = Some(row_major(held.shape()));
+        }
+        Ok(Some(held))
     }
 
     fn by_exchange(exchange: &Exchange, object: &Bound<'_, PyAny>) -> Option<Managed> {
@@ -235,7 +250,9 @@ impl ManagedTensor {
         // renaming it tells its destructor so.
         unsafe {
             let managed = ffi::PyCapsule_GetPointer(capsule.as_ptr(), c"dltensor".as_ptr());
-            if managed.is_null() || ffi::PyCapsule_SetName(capsule.as_ptr(), c"used_dltensor".as_ptr()) != 0 {
+            if managed.is_null()
+                || ffi::PyCapsule_SetName(capsule.as_ptr(), c"used_dltensor".as_ptr()) != 0
+            {
                 drop(PyErr::take(object.py()));
                 return None;
             }
@@ -261,27 +278,59 @@ impl ManagedTensor {
     }
 
     pub(crate) fn shape(&self) -> &[u64] {
-        &self.shape
+        // SAFETY: a producer gives `rank` entries of shape, alive as long as the managed tensor; a
+        // dimension is never negative, so it reads the same unsigned.
+        unsafe { entries(self.managed.tensor().shape.cast::<u64>(), self.rank) }
     }
 
     /// In elements.
     pub(crate) fn strides(&self) -> &[i64] {
-        &self.strides
+        match &self.implied_strides {
+            Some(strides) => strides,
+            // SAFETY: strides that are given have `rank` entries, alive as the shape's.
+            None => unsafe { entries(self.managed.tensor().strides, self.rank) },
+        }
     }
 
+    /// Whether the elements lie back to back in row-major order.
     pub(crate) fn is_contiguous(&self) -> bool {
-        tq_codec::Strided::new(&self.shape, &self.strides, 1).is_some_and(|strided| strided.is_contiguous())
+        let mut expected = 1;
+        for (dim, stride) in self.shape().iter().zip(self.strides()).rev() {
+            if *dim == 0 {
+                return true;
+            }
+            if *dim != 1 && *stride != expected {
+                return false;
+            }
+            expected *= *dim as i64;
+        }
+        true
     }
 
     pub(super) fn first(&self) -> *const u8 {
         let tensor = self.managed.tensor();
-        tensor.data.cast_const().cast::<u8>().wrapping_add(tensor.byte_offset as usize)
+        tensor
+            .data
+            .cast_const()
+            .cast::<u8>()
+            .wrapping_add(tensor.byte_offset as usize)
     }
 
     pub(super) fn memory(&self) -> (*mut u8, usize) {
-        let len = self.dtype.byte_len(&self.shape).unwrap_or(0) as usize;
+        let len = self.dtype.byte_len(self.shape()).unwrap_or(0) as usize;
         (self.first().cast_mut(), len)
     }
+}
+
+/// # Safety
+/// `first` points to `count` entries that live and do not change as long as `'a`; it may be null
+/// where `count` is 0.
+unsafe fn entries<'a, T>(first: *const T, count: usize) -> &'a [T] {
+    if count == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts(first, count) }
 }
 
 /// What torch gets: the description, what it points to, and the owner of the memory. `repr(C)` so
@@ -289,14 +338,75 @@ impl ManagedTensor {
 #[repr(C)]
 struct Export<M> {
     managed: M,
-    shape_and_strides: Vec<i64>,
+    dimensions: Dimensions,
     owner: Owner,
 }
 
-impl<M> Export<M> {
+/// Shape, then strides.
+enum Dimensions {
+    Few([i64; 2 * FEW]),
+    Many(Vec<i64>),
+}
+
+/// Dimensions that need no allocation of their own.
+const FEW: usize = 4;
+
+impl Dimensions {
+    fn new(shape: &[u64]) -> Self {
+        let mut both = if shape.len() <= FEW {
+            Self::Few([1; 2 * FEW])
+        } else {
+            Self::Many(vec![1; 2 * shape.len()])
+        };
+        let rank = shape.len();
+        let entries = both.entries();
+        for (entry, dim) in entries.iter_mut().zip(shape) {
+            *entry = *dim as i64;
+        }
+        for axis in (1..rank).rev() {
+            entries[rank + axis - 1] = entries[rank + axis] * entries[axis].max(1);
+        }
+        both
+    }
+
+    fn entries(&mut self) -> &mut [i64] {
+        match self {
+            Self::Few(entries) => entries,
+            Self::Many(entries) => entries,
+        }
+    }
+}
+
+trait Description {
+    fn tensor(&mut self) -> &mut Tensor;
+}
+
+impl Description for Versioned {
+    fn tensor(&mut self) -> &mut Tensor {
+        &mut self.tensor
+    }
+}
+
+impl Description for Legacy {
+    fn tensor(&mut self) -> &mut Tensor {
+        &mut self.tensor
+    }
+}
+
+impl<M: Description> Export<M> {
     /// Gives the export away; torch calls `drop_export` when the tensor's storage goes.
-    fn give(managed: M, shape_and_strides: Vec<i64>, owner: &Owner) -> *mut M {
-        Box::into_raw(Box::new(Self { managed, shape_and_strides, owner: Owner::clone(owner) })).cast()
+    fn give(managed: M, shape: &[u64], owner: Owner) -> *mut M {
+        let mut export = Box::new(Self {
+            managed,
+            dimensions: Dimensions::new(shape),
+            owner,
+        });
+        // The box does not move any more, so what it holds can point to itself.
+        let first = export.dimensions.entries().as_mut_ptr();
+        let tensor = export.managed.tensor();
+        tensor.shape = first;
+        tensor.strides = first.wrapping_add(shape.len());
+        Box::into_raw(export).cast()
     }
 }
 
@@ -304,8 +414,10 @@ impl<M> Export<M> {
 /// `managed` came from [`Export::give`] and is dropped once.
 unsafe extern "C" fn drop_export<M>(managed: *mut M) {
     // SAFETY: the caller's promise.
-    let Export { owner, shape_and_strides, .. } = *unsafe { Box::from_raw(managed.cast::<Export<M>>()) };
-    drop(shape_and_strides);
+    let Export {
+        owner, dimensions, ..
+    } = *unsafe { Box::from_raw(managed.cast::<Export<M>>()) };
+    drop(dimensions);
     drop(owner);
 }
 
@@ -327,18 +439,18 @@ pub(crate) fn tensor_view<'py>(
         )));
     }
     let bridge = bridge(py)?;
-    let mut shape_and_strides: Vec<i64> = Vec::with_capacity(shape.len() * 2);
-    shape_and_strides.extend(shape.iter().map(|dim| *dim as i64));
-    shape_and_strides.extend(row_major(shape));
     let dimensions = i32::try_from(shape.len())
         .map_err(|_| PyRuntimeError::new_err("more dimensions than a tensor can have"))?;
     let tensor = Tensor {
         data: bytes.pointer().cast(),
-        device: Device { kind: DEVICE_CPU, id: 0 },
+        device: Device {
+            kind: DEVICE_CPU,
+            id: 0,
+        },
         dimensions,
         dtype: data_type(dtype),
-        shape: shape_and_strides.as_mut_ptr(),
-        strides: shape_and_strides.as_mut_ptr().wrapping_add(shape.len()),
+        shape: ptr::null_mut(),
+        strides: ptr::null_mut(),
         byte_offset: 0,
     };
     let owner = bytes.owner();
@@ -352,7 +464,7 @@ pub(crate) fn tensor_view<'py>(
             flags: 0,
             tensor,
         };
-        let managed = Export::give(managed, shape_and_strides, &owner);
+        let managed = Export::give(managed, shape, owner);
         let mut object = ptr::null_mut();
         // SAFETY: we are attached; `managed` is a complete description that torch takes over.
         return unsafe {
@@ -362,8 +474,12 @@ pub(crate) fn tensor_view<'py>(
             Bound::from_owned_ptr_or_err(py, object.cast())
         };
     }
-    let managed = Legacy { tensor, context: ptr::null_mut(), deleter: Some(drop_export) };
-    let managed = Export::give(managed, shape_and_strides, &owner);
+    let managed = Legacy {
+        tensor,
+        context: ptr::null_mut(),
+        deleter: Some(drop_export),
+    };
+    let managed = Export::give(managed, shape, owner);
     // SAFETY: we are attached; the capsule needs no destructor, because torch takes what it holds.
     let capsule = unsafe {
         let capsule = ffi::PyCapsule_New(managed.cast(), c"dltensor".as_ptr(), None);
@@ -383,26 +499,141 @@ fn row_major(shape: &[u64]) -> Vec<i64> {
 /// DLPack's type codes, and the dtypes of which every torch with DLPack knows the code. The 8-bit
 /// floats are newer and go as bytes (see `codec::tensor`).
 const CODES: &[(DType, DataType)] = &[
-    (DType::Bool, DataType { code: 6, bits: 8, lanes: 1 }),
-    (DType::UInt8, DataType { code: 1, bits: 8, lanes: 1 }),
-    (DType::Int8, DataType { code: 0, bits: 8, lanes: 1 }),
-    (DType::UInt16, DataType { code: 1, bits: 16, lanes: 1 }),
-    (DType::Int16, DataType { code: 0, bits: 16, lanes: 1 }),
-    (DType::UInt32, DataType { code: 1, bits: 32, lanes: 1 }),
-    (DType::Int32, DataType { code: 0, bits: 32, lanes: 1 }),
-    (DType::UInt64, DataType { code: 1, bits: 64, lanes: 1 }),
-    (DType::Int64, DataType { code: 0, bits: 64, lanes: 1 }),
-    (DType::Float16, DataType { code: 2, bits: 16, lanes: 1 }),
-    (DType::BFloat16, DataType { code: 4, bits: 16, lanes: 1 }),
-    (DType::Float32, DataType { code: 2, bits: 32, lanes: 1 }),
-    (DType::Float64, DataType { code: 2, bits: 64, lanes: 1 }),
-    (DType::Complex32, DataType { code: 5, bits: 32, lanes: 1 }),
-    (DType::Complex64, DataType { code: 5, bits: 64, lanes: 1 }),
-    (DType::Complex128, DataType { code: 5, bits: 128, lanes: 1 }),
+    (
+        DType::Bool,
+        DataType {
+            code: 6,
+            bits: 8,
+            lanes: 1,
+        },
+    ),
+    (
+        DType::UInt8,
+        DataType {
+            code: 1,
+            bits: 8,
+            lanes: 1,
+        },
+    ),
+    (
+        DType::Int8,
+        DataType {
+            code: 0,
+            bits: 8,
+            lanes: 1,
+        },
+    ),
+    (
+        DType::UInt16,
+        DataType {
+            code: 1,
+            bits: 16,
+            lanes: 1,
+        },
+    ),
+    (
+        DType::Int16,
+        DataType {
+            code: 0,
+            bits: 16,
+            lanes: 1,
+        },
+    ),
+    (
+        DType::UInt32,
+        DataType {
+            code: 1,
+            bits: 32,
+            lanes: 1,
+        },
+    ),
+    (
+        DType::Int32,
+        DataType {
+            code: 0,
+            bits: 32,
+            lanes: 1,
+        },
+    ),
+    (
+        DType::UInt64,
+        DataType {
+            code: 1,
+            bits: 64,
+            lanes: 1,
+        },
+    ),
+    (
+        DType::Int64,
+        DataType {
+            code: 0,
+            bits: 64,
+            lanes: 1,
+        },
+    ),
+    (
+        DType::Float16,
+        DataType {
+            code: 2,
+            bits: 16,
+            lanes: 1,
+        },
+    ),
+    (
+        DType::BFloat16,
+        DataType {
+            code: 4,
+            bits: 16,
+            lanes: 1,
+        },
+    ),
+    (
+        DType::Float32,
+        DataType {
+            code: 2,
+            bits: 32,
+            lanes: 1,
+        },
+    ),
+    (
+        DType::Float64,
+        DataType {
+            code: 2,
+            bits: 64,
+            lanes: 1,
+        },
+    ),
+    (
+        DType::Complex32,
+        DataType {
+            code: 5,
+            bits: 32,
+            lanes: 1,
+        },
+    ),
+    (
+        DType::Complex64,
+        DataType {
+            code: 5,
+            bits: 64,
+            lanes: 1,
+        },
+    ),
+    (
+        DType::Complex128,
+        DataType {
+            code: 5,
+            bits: 128,
+            lanes: 1,
+        },
+    ),
 ];
 
 fn dtype_of(found: DataType) -> Option<DType> {
-    CODES.iter().find(|(_, code)| *code == found).map(|(dtype, _)| *dtype)
+    CODES
+        .iter()
+        .find(|(_, code)| *code == found)
+        .map(|(dtype, _)| *dtype)
 }
 
 /// Whether [`tensor_view`] and [`ManagedTensor`] know the dtype.
@@ -411,6 +642,13 @@ pub(crate) fn has_code(dtype: DType) -> bool {
 }
 
 fn data_type(dtype: DType) -> DataType {
-    let bytes = DataType { code: 1, bits: 8, lanes: 1 };
-    CODES.iter().find(|(known, _)| *known == dtype).map_or(bytes, |(_, code)| *code)
+    let bytes = DataType {
+        code: 1,
+        bits: 8,
+        lanes: 1,
+    };
+    CODES
+        .iter()
+        .find(|(known, _)| *known == dtype)
+        .map_or(bytes, |(_, code)| *code)
 }

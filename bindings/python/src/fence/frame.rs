@@ -59,14 +59,29 @@ impl PyFrame {
     /// 64 bits.
     pub(crate) fn of_array(export: BufferExport, shape: &[u64]) -> Option<Self> {
         let strided = Strided::new(shape, &export.strides(), export.item_size())?;
-        Some(Self::strided(export.pointer(), strided, Keep::Buffer(export)))
+        Some(Self::strided(
+            export.pointer(),
+            strided,
+            Keep::Buffer(export),
+        ))
     }
 
     /// The elements of a tensor on the CPU, row-major. `None` where the size exceeds 64 bits.
     pub(crate) fn of_tensor(tensor: ManagedTensor) -> Option<Self> {
         let item_size = tensor.dtype().item_size() as u64;
-        let strides: Vec<i64> =
-            tensor.strides().iter().map(|stride| stride * item_size as i64).collect();
+        if tensor.is_contiguous() {
+            let extent = Extent::Contiguous(tensor.dtype().byte_len(tensor.shape())?);
+            return Some(Self {
+                first: tensor.first(),
+                extent,
+                keep: Keep::Tensor(tensor),
+            });
+        }
+        let strides: Vec<i64> = tensor
+            .strides()
+            .iter()
+            .map(|stride| stride * item_size as i64)
+            .collect();
         let strided = Strided::new(tensor.shape(), &strides, item_size)?;
         Some(Self::strided(tensor.first(), strided, Keep::Tensor(tensor)))
     }
@@ -86,7 +101,11 @@ impl PyFrame {
         } else {
             Extent::Strided(Box::new(strided))
         };
-        Self { first, extent, keep }
+        Self {
+            first,
+            extent,
+            keep,
+        }
     }
 
     /// The bytes as an object's buffer, without a copy where they lie back to back.
@@ -97,7 +116,11 @@ impl PyFrame {
                 OwnedBytes::of_kept(self.first.cast_mut(), len, std::sync::Arc::new(keep))
             }
             (extent @ Extent::Strided(_), keep) => {
-                let frame = Self { first: self.first, extent, keep };
+                let frame = Self {
+                    first: self.first,
+                    extent,
+                    keep,
+                };
                 let mut bytes = vec![0; len];
                 frame.copy_range(0, &mut bytes);
                 OwnedBytes::of_vec(bytes)
@@ -117,17 +140,21 @@ impl FrameSource for PyFrame {
     fn copy_range(&self, offset: u64, dst: &mut [u8]) {
         match &self.extent {
             Extent::Contiguous(len) => {
-                let inside = offset.checked_add(dst.len() as u64).is_some_and(|end| end <= *len);
+                let inside = offset
+                    .checked_add(dst.len() as u64)
+                    .is_some_and(|end| end <= *len);
                 assert!(inside, "a frame is copied within its length");
                 // SAFETY: `keep` holds `len` bytes at `first` in place, and the range lies inside.
                 // `dst` is a slot that was checked against aliasing, or memory of our own.
                 unsafe { copy_raw(self.first.add(offset as usize), dst) };
             }
-            Extent::Strided(strided) => strided.for_each_piece(offset, dst.len(), |from, to, len| {
-                // SAFETY: `from` is the offset of an element inside the exported tensor or array,
-                // whose `len` bytes lie back to back; see above for `dst`.
-                unsafe { copy_raw(self.first.offset(from as isize), &mut dst[to..to + len]) };
-            }),
+            Extent::Strided(strided) => {
+                strided.for_each_piece(offset, dst.len(), |from, to, len| {
+                    // SAFETY: `from` is the offset of an element inside the exported tensor or array,
+                    // whose `len` bytes lie back to back; see above for `dst`.
+                    unsafe { copy_raw(self.first.offset(from as isize), &mut dst[to..to + len]) };
+                })
+            }
         }
     }
 }

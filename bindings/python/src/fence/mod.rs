@@ -10,7 +10,10 @@
 //! to the interpreter. As with any extension that reads a buffer, a program that writes to an
 //! object while handing it over gets one or the other value of each byte.
 
-#![allow(unsafe_code, reason = "the one place where Python's memory is touched; see above")]
+#![allow(
+    unsafe_code,
+    reason = "the one place where Python's memory is touched; see above"
+)]
 
 pub(crate) mod buffer;
 pub(crate) mod bytes;

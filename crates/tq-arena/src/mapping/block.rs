@@ -66,16 +66,16 @@ impl Block {
     /// The first `len` bytes, to write.
     pub(crate) fn bytes_mut(&mut self, len: u64) -> &mut [u8] {
         let len = self.checked(len);
-        // SAFETY: the memory is at least `len` bytes, initialised (zeroed when it was made), and borrowed
-        // mutably with `self`.
+        // SAFETY: the memory is at least `len` bytes, initialised (zeroed when it was made), and
+        // borrowed mutably with `self`.
         unsafe { slice::from_raw_parts_mut(self.as_ptr(), len) }
     }
 
     /// The first `len` bytes, to read.
     pub(crate) fn bytes(&self, len: u64) -> &[u8] {
         let len = self.checked(len);
-        // SAFETY: as in `bytes_mut`; writing needs `&mut self`, or the raw pointer, whose users must
-        // not write while a slice is borrowed.
+        // SAFETY: as in `bytes_mut`; writing needs `&mut self`, or the raw pointer, whose users
+        // must not write while a slice is borrowed.
         unsafe { slice::from_raw_parts(self.as_ptr(), len) }
     }
 

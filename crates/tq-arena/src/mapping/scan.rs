@@ -73,8 +73,9 @@ impl<'a> Scan<'a> {
     }
 }
 
-// SAFETY: the opcode is PAGEMAP_SCAN, whose argument is a `pm_scan_arg`, which `as_ptr` points to. The
-// kernel writes that struct, and at most `vec_len` regions at `vec`: the slice borrowed by `self`.
+// SAFETY: the opcode is PAGEMAP_SCAN, whose argument is a `pm_scan_arg`, which `as_ptr` points to.
+// The kernel writes that struct, and at most `vec_len` regions at `vec`: the slice borrowed by
+// `self`.
 unsafe impl Ioctl for Scan<'_> {
     /// How many ranges were found, and the address where the walk ended.
     type Output = (usize, u64);
@@ -133,7 +134,8 @@ impl Scanner {
         let mut at = range.start;
         while at < range.end {
             let scan = Scan::of_copied_pages(base + at, base + range.end, &mut regions);
-            // SAFETY: see `impl Ioctl for Scan`; the file is /proc/self/pagemap, which knows the call.
+            // SAFETY: see `impl Ioctl for Scan`; the file is /proc/self/pagemap, which knows the
+            // call.
             let (found, walk_end) = unsafe { ioctl::ioctl(&self.pagemap, scan) }?;
             for region in regions.iter().take(found) {
                 map.revert(region.start - base..region.end - base)?;
@@ -147,8 +149,8 @@ impl Scanner {
         Ok(reverted)
     }
 
-    /// Writes one private page between two that are only read, and looks whether exactly that one is
-    /// found and reverted.
+    /// Writes one private page between two that are only read, and looks whether exactly that one
+    /// is found and reverted.
     fn try_out(&self) -> io::Result<bool> {
         let page = page_bytes();
         let shared = SharedMap::create(u32::MAX, 3 * page)?;

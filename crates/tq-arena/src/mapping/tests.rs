@@ -3,6 +3,7 @@ use std::io;
 use super::*;
 use crate::ranges::RangeSet;
 
+#[allow(clippy::unwrap_used)]
 fn mapped(pages: u64) -> (SharedMap, Piece) {
     let len = pages * page_bytes();
     let map = SharedMap::create(u32::MAX - 1, len).unwrap();
@@ -63,11 +64,11 @@ fn more_dirty_ranges_than_fit_one_scan_are_all_reverted() {
     assert_eq!(scanner.revert(&private, 0..pages * page).unwrap(), 0);
 }
 
-/// Runs `child` in a forked child only; true when it came to its end and returned true there. What it
-/// captured leaks in this process.
+/// Runs `child` in a forked child only; true when it came to its end and returned true there. What
+/// it captured leaks in this process.
 fn in_forked_child(child: impl FnOnce() -> bool + std::panic::UnwindSafe) -> bool {
-    // SAFETY: the child takes no lock that another thread may hold (that is what is tested; glibc keeps
-    // its allocator usable after fork) and leaves through `_exit`.
+    // SAFETY: the child takes no lock that another thread may hold (that is what is tested; glibc
+    // keeps its allocator usable after fork) and leaves through `_exit`.
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", io::Error::last_os_error()),
         0 => {
