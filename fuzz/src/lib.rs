@@ -21,7 +21,11 @@ pub fn view(buffer: &[u8]) {
     let mut lengths = Vec::new();
     for frame in 0..view.frame_count() {
         let range = view.frame_range(frame).expect("the frame is there");
-        assert!(range.start >= end && range.start as u64 % FRAME_ALIGNMENT == 0);
+        assert!(range.start >= end, "frames overlap");
+        assert!(
+            (range.start as u64).is_multiple_of(FRAME_ALIGNMENT),
+            "a frame is misaligned"
+        );
         end = range.end;
         lengths.push(buffer[range].len() as u64);
     }

@@ -23,6 +23,7 @@ from tensordict import (
 )
 from torch.nested._internal.nested_tensor import NestedTensor
 
+from transfer_queue._nested import jagged_tensor
 from transfer_queue.errors import InvalidArgumentError
 
 __all__ = ["DataParser", "assemble", "describe", "describe_one", "parse"]
@@ -171,14 +172,8 @@ def _container(column: Column) -> Any:
     if kind == "dense":
         return content[0]
     if kind == "jagged":
-        return _jagged(*content)
+        return jagged_tensor(*content)
     return _of_rows(content[0])
-
-
-def _jagged(values: torch.Tensor, offsets: torch.Tensor, shortest: int, longest: int) -> Any:
-    return torch.nested.nested_tensor_from_jagged(
-        values, offsets, min_seqlen=shortest, max_seqlen=longest
-    )
 
 
 def _of_rows(values: list[Any]) -> Any:

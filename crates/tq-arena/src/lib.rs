@@ -12,6 +12,20 @@
 //! freed memory stays resident and is handed out again first, and the private mapping is never made
 //! anew.
 //!
+//! ```
+//! use tq_arena::{Arena, ArenaConfig};
+//!
+//! let arena = Arena::new(ArenaConfig::default())?;
+//! let mut loan = arena.loan(128)?;
+//! loan.as_mut_slice().fill(7);
+//! let extents = loan.commit(&[64])?;
+//! let lease = arena.lease(extents[1].id())?;
+//! drop(extents);
+//! assert_eq!(lease.as_slice(), [7; 64]);
+//! assert_eq!(arena.usage().retired, 64);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # When is a `&[u8]` over this memory sound?
 //!
 //! A shared slice promises that its bytes do not change. For memory that several parties map, that

@@ -416,10 +416,8 @@ class BatchMeta(UserInfo):
             column = peek_rows(self, name)
             store_rows(self, name, None if column is None else take(column, rows))
 
-    def __deepcopy__(self: _T, memo: dict[int, Any]) -> _T:
-        clone = self.copy()
-        memo[id(self)] = clone
-        return clone
+    def __deepcopy__(self: _T, _memo: dict[int, Any]) -> _T:
+        return self.copy()
 
     def __str__(self) -> str:
         return (

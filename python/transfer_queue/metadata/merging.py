@@ -64,7 +64,8 @@ def same_value(one: Any, other: Any) -> bool:
 
 def _same_contents(one: Any, other: Any) -> bool:
     if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(same_value, one, other))
+        # Lengths agree: sequences of different lengths are unequal, which == can tell.
+        return all(map(same_value, one, other))
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same_value(one[k], other[k]) for k in one)
     return False

@@ -116,7 +116,8 @@ def deep_copy_rows(rows: Rows) -> Rows:
 def take(column: Sequence[T], chosen: slice | list[int]) -> list[T]:
     """The chosen rows of a column, in the order chosen, as a new list. Rows are not copied."""
     if isinstance(chosen, slice):
-        return list(column[chosen])
+        run = column[chosen]
+        return run if type(run) is list else list(run)
     if len(chosen) < 2:  # itemgetter answers one index with a bare item, and refuses none
         return [column[position] for position in chosen]
     return list(operator.itemgetter(*chosen)(column))

@@ -235,3 +235,18 @@ def a_function(value):
 
 
 NOT_A_CLASS = 5
+
+
+@dataclasses.dataclass
+class Private:
+    __a: int
+    _b: int
+
+
+class HiddenSlot:
+    __slots__ = ("hidden",)
+
+
+@dataclasses.dataclass
+class OnHiddenSlot(HiddenSlot):
+    a: int

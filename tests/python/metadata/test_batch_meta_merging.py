@@ -263,6 +263,7 @@ def test_concat_accepts_equal_extra_info(make):
         ([np.ones(2)], [np.ones(2), np.ones(2)]),
         ({"x": np.ones(2)}, {"x": np.zeros(2)}),
         ({"x": np.ones(2)}, {"y": np.ones(2)}),
+        ({"x": np.ones(2), "y": 1}, {"x": np.ones(2), "z": 1}),
     ],
 )
 @pytest.mark.parametrize("validate", [True, False])

@@ -12,7 +12,8 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that unwraps fails where it should"
+    clippy::expect_used,
+    reason = "a test that panics fails where it should"
 )]
 
 mod depth;

@@ -1,0 +1,102 @@
+"""Timing of one scenario in one process, and the JSON that a scenario leaves behind."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib.metadata
+import importlib.util
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Results", "interleaved", "is_ours", "out_path", "repeated", "timed"]
+
+Work = Callable[[], object]
+
+#: From this many measurements on, a tail percentile says something.
+_TAIL_FROM = 100
+
+
+def is_ours() -> bool:
+    """Whether this interpreter has the Rust core, or the PyPI package."""
+    return importlib.util.find_spec("transfer_queue._core") is not None
+
+
+def out_path(description: str | None) -> Path:
+    """The file that the command line asks the scenario to write."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    out: Path = parser.parse_args().out
+    return out
+
+
+def timed(work: Work) -> float:
+    """Seconds that ``work`` takes. What it returns is freed after the clock has stopped."""
+    start = time.perf_counter()
+    result = work()
+    seconds = time.perf_counter() - start
+    del result
+    return seconds
+
+
+def repeated(work: Work, times: int, *, warm_up: int = 1) -> list[float]:
+    """Seconds of each of ``times`` calls, after ``warm_up`` calls that do not count."""
+    gc.collect()
+    return [timed(work) for _ in range(times + warm_up)][warm_up:]
+
+
+def interleaved(works: Mapping[str, Work], times: int) -> dict[str, list[float]]:
+    """Seconds per named work, taking turns, so that a disturbance of the machine meets all alike.
+    The first turn does not count.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    gc.collect()
+    for turn in range(times + 1):
+        for name, work in works.items():
+            taken = timed(work)
+            if turn:
+                seconds[name].append(taken)
+    return seconds
+
+
+class Results:
+    """What one scenario measured: named rows of seconds, each with the bytes or operations that one
+    measurement moved.
+    """
+
+    def __init__(self, scenario: str) -> None:
+        self._scenario = scenario
+        self._rows: dict[str, dict[str, Any]] = {}
+
+    def add(
+        self, name: str, seconds: list[float], *, size: int | None = None, operations: int = 1
+    ) -> None:
+        """Records a row; ``size`` is in bytes per measurement."""
+        row: dict[str, Any] = {
+            "n": len(seconds),
+            "median": statistics.median(seconds),
+            "min": min(seconds),
+            "max": max(seconds),
+        }
+        if len(seconds) >= _TAIL_FROM:
+            row["p99"] = statistics.quantiles(seconds, n=100)[98]
+        if size is not None:
+            row["bytes"] = size
+        if operations != 1:
+            row["operations"] = operations
+        self._rows[name] = row
+
+    def write(self, path: Path) -> None:
+        """Writes the rows as JSON."""
+        name = "transferqueue-rs" if is_ours() else "TransferQueue"
+        content = {
+            "scenario": self._scenario,
+            "package": name,
+            "version": importlib.metadata.version(name),
+            "rows": self._rows,
+        }
+        path.write_text(json.dumps(content, indent=1) + "\n")
