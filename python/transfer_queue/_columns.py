@@ -9,6 +9,7 @@ a jagged nested tensor (even where all rows are of one shape), anything else as 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -185,19 +186,15 @@ def _of_rows(values: list[Any]) -> Any:
 
 
 def _of_tensor_rows(rows: list[torch.Tensor]) -> Any:
-    if any(row.layout != torch.strided or row.is_nested for row in rows):
+    # Rows of differing dtypes are no one tensor: torch would convert them silently.
+    alike = len({row.dtype for row in rows}) == 1
+    if not alike or any(row.layout != torch.strided or row.is_nested for row in rows):
         return NonTensorStack(*rows)
     if all(row.dim() == 0 for row in rows):
         return torch.stack(rows)
-    try:
-        return torch.nested.as_nested_tensor(rows, layout=torch.jagged)
-    except (RuntimeError, TypeError):
-        pass
-    # Rows that differ in several dimensions are no jagged tensor; rows of differing dtypes are none
-    # at all, because the strided layout would silently convert them.
-    if len({row.dtype for row in rows}) == 1:
-        try:
-            return torch.nested.as_nested_tensor(rows, layout=torch.strided)
-        except (RuntimeError, TypeError):
-            pass
+    # Rows that differ in several dimensions are no jagged tensor, rows of differing ranks are no
+    # nested tensor at all.
+    for layout in (torch.jagged, torch.strided):
+        with contextlib.suppress(RuntimeError, TypeError):
+            return torch.nested.as_nested_tensor(rows, layout=layout)
     return NonTensorStack(*rows)

@@ -141,8 +141,7 @@ def _rebuild_enum(cls: type[Any], content: tuple[bool, Any]) -> Any:
 
 def _reduce_namedtuple(value: Any) -> Reduced | None:
     reference = class_reference(type(value))
-    plain = reference is not None and len(type(value)._fields) == len(value)
-    plain = plain and not getattr(value, "__dict__", None)
+    plain = reference is not None and not getattr(value, "__dict__", None)
     return ("namedtuple", (reference, list(value))) if plain else None
 
 
@@ -207,7 +206,7 @@ _REDUCERS: dict[type[Any], Reduce] = {
     datetime.timezone: _reduce_timezone,
     zoneinfo.ZoneInfo: _reduce_zone,
     decimal.Decimal: lambda v: ("decimal", str(v)),
-    uuid.UUID: lambda v: ("uuid", v.bytes),
+    uuid.UUID: lambda v: ("uuid", (v.bytes, v.is_safe.value)),
     OrderedDict: lambda v: ("ordereddict", list(v.items())) if not v.__dict__ else None,
     memoryview: _reduce_memoryview,
     range: lambda v: ("range", (v.start, v.stop, v.step)),
@@ -224,7 +223,7 @@ _REBUILDERS: dict[str, Callable[[Any], Any]] = {
     "timezone": _rebuild_timezone,
     "zoneinfo": lambda c: zoneinfo.ZoneInfo(c),
     "decimal": lambda c: decimal.Decimal(c),
-    "uuid": lambda c: uuid.UUID(bytes=c),
+    "uuid": lambda c: uuid.UUID(bytes=c[0], is_safe=uuid.SafeUUID(c[1])),
     "ordereddict": lambda c: OrderedDict(c),
     "memoryview": _rebuild_memoryview,
     "range": lambda c: range(*c),

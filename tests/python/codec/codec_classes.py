@@ -111,18 +111,6 @@ class ListLike(list):
 
 
 @dataclasses.dataclass
-class SetLike(set):
-    label: str = ""
-
-    __hash__ = None
-
-
-@dataclasses.dataclass
-class ArrayLike(bytearray):
-    label: str = ""
-
-
-@dataclasses.dataclass
 class WithState:
     """Says itself how it is carried."""
 
