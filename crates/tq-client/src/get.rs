@@ -1,9 +1,11 @@
 //! One batch on its way out: keys are resolved, their rows leased, and each column delivered as a
 //! private view where it lies in one piece, else as one copy into warm memory.
 
-use tq_arena::{View, WarmBuffer};
+use std::ops::Range;
+
+use tq_arena::{Lease, View, WarmBuffer};
 use tq_proto::{Error, ErrorKind, FieldName, Result};
-use tq_storage::ColumnRead;
+use tq_storage::{ColumnRead, PlacedRun, gather};
 
 use crate::embedded::Embedded;
 
@@ -129,23 +131,104 @@ impl Embedded {
         .with("partition", partition)
     }
 
-    /// The bytes of a column that was read, all rows in order.
+    /// The bytes of a column that was read, all rows in order and back to back.
     ///
     /// # Errors
     /// `System` where there is no memory for the copy.
     pub fn deliver(&self, column: &ColumnRead) -> Result<Delivered> {
-        if column.bytes() >= VIEW_FROM
-            && let Some((leases, offset, len)) = column.contiguous()
-            && let Ok(view) = self.shared.unit.arena().view(leases, offset, len)
+        if let Some((leases, offset, len)) = column.contiguous()
+            && let Some(view) = self.view(leases, offset, len)
         {
-            return Ok(Delivered::View(view));
+            return Ok(view);
         }
-        let mut buffer = self.shared.pool.take(column.bytes()).map_err(|error| {
+        self.copy(&column.slices().collect::<Vec<_>>(), column.bytes())
+    }
+
+    /// The bytes of a column in parts, for rows that need not lie back to back: long runs are views
+    /// even where the rows are scattered, and only the short ones between them are copied.
+    ///
+    /// # Errors
+    /// `System` where there is no memory for a copy.
+    pub fn deliver_parts(&self, column: &ColumnRead) -> Result<Vec<Part>> {
+        let mut parts: Vec<Part> = Vec::new();
+        let mut short = Short::default();
+        for placed in column.placed_runs() {
+            let (leases, offset, len) = placed.leases();
+            if let Some(bytes) = self.view(leases, offset, len) {
+                parts.extend(self.copy_short(&mut short)?);
+                parts.push(Part {
+                    rows: placed.run.rows,
+                    bytes,
+                });
+            } else {
+                short.add(&placed);
+            }
+        }
+        parts.extend(self.copy_short(&mut short)?);
+        Ok(parts)
+    }
+
+    fn view(&self, leases: Vec<Lease>, offset: u64, len: u64) -> Option<Delivered> {
+        if len < VIEW_FROM {
+            return None;
+        }
+        // Whatever speaks against a view (another one alive, an old kernel), a copy always works.
+        self.shared
+            .unit
+            .arena()
+            .view(leases, offset, len)
+            .ok()
+            .map(Delivered::View)
+    }
+
+    fn copy(&self, slices: &[&[u8]], bytes: u64) -> Result<Delivered> {
+        let mut buffer = self.shared.pool.take(bytes).map_err(|error| {
             Error::new(ErrorKind::System, "no memory for the rows that were read")
-                .with("bytes", column.bytes())
+                .with("bytes", bytes)
                 .caused_by(error)
         })?;
-        column.gather_into(buffer.as_mut_slice(), self.shared.config.threads)?;
+        gather(slices, buffer.as_mut_slice(), self.shared.config.threads);
         Ok(Delivered::Warm(buffer))
+    }
+
+    fn copy_short(&self, short: &mut Short<'_>) -> Result<Option<Part>> {
+        let Short {
+            slices,
+            bytes,
+            rows,
+        } = std::mem::take(short);
+        let Some(rows) = rows else { return Ok(None) };
+        Ok(Some(Part {
+            rows,
+            bytes: self.copy(&slices, bytes)?,
+        }))
+    }
+}
+
+/// Some rows of a column, in order and back to back.
+pub struct Part {
+    /// Positions in the request.
+    pub rows: Range<usize>,
+    /// The bytes of these rows.
+    pub bytes: Delivered,
+}
+
+/// Runs behind each other in the request that are copied together.
+#[derive(Default)]
+struct Short<'a> {
+    slices: Vec<&'a [u8]>,
+    bytes: u64,
+    rows: Option<Range<usize>>,
+}
+
+impl<'a> Short<'a> {
+    fn add(&mut self, placed: &PlacedRun<'a>) {
+        self.slices.extend(placed.slices());
+        self.bytes += placed.run.bytes;
+        let start = self
+            .rows
+            .as_ref()
+            .map_or(placed.run.rows.start, |rows| rows.start);
+        self.rows = Some(start..placed.run.rows.end);
     }
 }

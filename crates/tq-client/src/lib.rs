@@ -20,6 +20,6 @@ pub mod put;
 
 pub use config::EmbeddedConfig;
 pub use embedded::{Embedded, Usage};
-pub use get::{Batch, Delivered};
+pub use get::{Batch, Delivered, Part};
 pub use list::Listing;
 pub use put::Put;

@@ -23,7 +23,11 @@ pub fn copy_frames<F: FrameSource>(copies: Vec<Copy<'_, F>>, workers: usize) {
     let threads = (total / MIN_BYTES_PER_THREAD).min(workers as u64).max(1) as usize;
     if threads == 1 {
         for Copy { frame, to } in copies {
-            copy_piece(Piece { frame, offset: 0, to });
+            copy_piece(Piece {
+                frame,
+                offset: 0,
+                to,
+            });
         }
         return;
     }
@@ -56,7 +60,11 @@ fn share_out<F>(copies: Vec<Copy<'_, F>>, share: u64) -> Vec<Vec<Piece<'_, F>>> 
             let cut = usize::try_from(room).unwrap_or(usize::MAX).min(to.len());
             let (head, tail) = to.split_at_mut(cut);
             if let Some(last) = shares.last_mut() {
-                last.push(Piece { frame, offset, to: head });
+                last.push(Piece {
+                    frame,
+                    offset,
+                    to: head,
+                });
             }
             offset += cut as u64;
             room -= cut as u64;
@@ -73,7 +81,12 @@ mod tests {
     #[test]
     fn parallel_copies_are_the_bytes_of_serial_ones() {
         let source: Vec<u8> = (0..9_000_001u32).map(|at| (at % 251) as u8).collect();
-        let frames: Vec<&[u8]> = vec![&source[..5], &source[5..8_000_000], &[], &source[8_000_000..]];
+        let frames: Vec<&[u8]> = vec![
+            &source[..5],
+            &source[5..8_000_000],
+            &[],
+            &source[8_000_000..],
+        ];
         for workers in [1, 2, 3] {
             let mut out = vec![0; source.len()];
             let mut rest = out.as_mut_slice();

@@ -15,9 +15,9 @@ struct Job<'a> {
     skip: usize,
 }
 
-/// Copies `sources` back to back into `dst`, whose length is the sum of theirs, on at most
-/// `threads` threads, this one among them.
-pub(crate) fn gather(sources: &[&[u8]], dst: &mut [u8], threads: usize) {
+/// Copies `sources` back to back into `dst`, whose length is the sum of theirs (what is longer is cut
+/// off), on at most `threads` threads, this one among them.
+pub fn gather(sources: &[&[u8]], dst: &mut [u8], threads: usize) {
     let chunks = dst.len().div_ceil(CHUNK_BYTES);
     let helpers = threads.min(chunks).saturating_sub(1);
     if helpers == 0 || dst.len() < PARALLEL_BYTES {

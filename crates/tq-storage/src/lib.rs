@@ -48,8 +48,9 @@ mod runs;
 mod slab;
 pub mod unit;
 
+pub use gather::gather;
 pub use layout::{ColumnLayout, ColumnPlan, RowShapes};
 pub use put::PendingPut;
-pub use read::{ColumnRead, Run};
+pub use read::{ColumnRead, PlacedRun, Run};
 pub use read_layout::{ReadLayout, RowLayout, TensorRow};
 pub use unit::{StorageConfig, StorageUnit, StorageUsage};

@@ -31,6 +31,39 @@ pub struct ColumnRead {
     pub(crate) bytes: u64,
 }
 
+/// A run with its place in memory.
+pub struct PlacedRun<'a> {
+    /// Its rows and bytes.
+    pub run: Run,
+    read: &'a ColumnRead,
+    pieces: &'a [Piece],
+}
+
+impl<'a> PlacedRun<'a> {
+    /// Adjacent leases, and the byte range relative to the first of them (offset, length) that is
+    /// the run, ready for [`Arena::view`].
+    ///
+    /// [`Arena::view`]: tq_arena::Arena::view
+    #[must_use]
+    pub fn leases(&self) -> (Vec<Lease>, u64, u64) {
+        let lease = |piece: &Piece| self.read.leases[piece.lease as usize].clone();
+        let offset = self.pieces.first().map_or(0, |piece| piece.offset);
+        (
+            self.pieces.iter().map(lease).collect(),
+            offset,
+            self.run.bytes,
+        )
+    }
+
+    /// The bytes of the run, in order.
+    pub fn slices(&self) -> impl Iterator<Item = &'a [u8]> {
+        let read = self.read;
+        self.pieces
+            .iter()
+            .map(|piece| read.slice(piece.lease, piece.offset, piece.bytes))
+    }
+}
+
 impl fmt::Debug for ColumnRead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ColumnRead")
@@ -77,7 +110,17 @@ impl ColumnRead {
     /// Maximal runs of consecutive rows that lie behind each other in memory. Empty where no row
     /// has bytes.
     pub fn runs(&self) -> impl Iterator<Item = Run> {
-        self.runs.iter(self.rows.len())
+        self.runs.iter(self.rows.len()).map(|(run, _)| run)
+    }
+
+    /// The same runs, each with its place in memory.
+    pub fn placed_runs(&self) -> impl Iterator<Item = PlacedRun<'_>> {
+        let placed = |(run, pieces)| PlacedRun {
+            run,
+            read: self,
+            pieces,
+        };
+        self.runs.iter(self.rows.len()).map(placed)
     }
 
     /// The bytes of all rows in request order, in as few slices as their places allow.
@@ -93,12 +136,9 @@ impl ColumnRead {
     /// [`Arena::view`]: tq_arena::Arena::view
     #[must_use]
     pub fn contiguous(&self) -> Option<(Vec<Lease>, u64, u64)> {
-        let pieces = self.runs.pieces.as_slice();
-        let first = pieces.first().filter(|_| self.runs.len() == 1)?;
-        let leases = pieces
-            .iter()
-            .map(|piece| self.leases[piece.lease as usize].clone());
-        Some((leases.collect(), first.offset, self.bytes))
+        let mut runs = self.placed_runs();
+        let only = runs.next().filter(|_| self.runs.len() == 1)?;
+        Some(only.leases())
     }
 
     /// The row at `position`: a lease, and the bytes of it (offset, length) that are the row. `None`

@@ -42,8 +42,8 @@ impl Runs {
         self.starts.len()
     }
 
-    /// The runs of a request of `rows` rows.
-    pub(crate) fn iter(&self, rows: usize) -> impl Iterator<Item = Run> {
+    /// The runs of a request of `rows` rows, each with its pieces.
+    pub(crate) fn iter(&self, rows: usize) -> impl Iterator<Item = (Run, &[Piece])> {
         let first_row = |piece: u32| self.pieces[piece as usize].first_row as usize;
         self.starts.iter().enumerate().map(move |(number, start)| {
             let next = self.starts.get(number + 1).copied();
@@ -51,10 +51,11 @@ impl Runs {
             let to = next.map_or(rows, first_row);
             let end = next.map_or(self.pieces.len(), |next| next as usize);
             let pieces = &self.pieces[*start as usize..end];
-            Run {
+            let run = Run {
                 rows: from..to,
                 bytes: pieces.iter().map(|piece| piece.bytes).sum(),
-            }
+            };
+            (run, pieces)
         })
     }
 }
@@ -121,7 +122,7 @@ mod tests {
             );
         }
         let runs = builder.finish();
-        let listed = runs.iter(count).collect();
+        let listed = runs.iter(count).map(|(run, _)| run).collect();
         (runs.pieces, listed)
     }
 

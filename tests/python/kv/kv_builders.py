@@ -1,6 +1,7 @@
 """Batches, and what of a result is compared with what was put."""
 
 import time
+import warnings
 
 import numpy as np
 import torch
@@ -29,7 +30,9 @@ def jagged(*rows):
 
 
 def strided(*rows):
-    return torch.nested.as_nested_tensor(list(rows), layout=torch.strided)
+    with warnings.catch_warnings():  # torch advises against this layout
+        warnings.simplefilter("ignore")
+        return torch.nested.as_nested_tensor(list(rows), layout=torch.strided)
 
 
 def kind(column):

@@ -296,10 +296,7 @@ impl PlannedGet {
             .detach(|| {
                 columns
                     .into_iter()
-                    .map(|column| {
-                        let bytes = engine.deliver(&column)?;
-                        Ok(ReadColumn::new(column, bytes))
-                    })
+                    .map(|column| ReadColumn::deliver(engine, column))
                     .collect::<tq_proto::Result<Vec<_>>>()
             })
             .or_raise(py)?;

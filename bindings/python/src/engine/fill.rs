@@ -30,9 +30,11 @@ pub(super) fn fill(
                     rest = tail;
                 }
             }
-            ColumnSource::Objects(batch) => {
-                for value in &batch.values {
-                    let (buffer, tail) = rest.split_at_mut(value.plan.total_len as usize);
+            ColumnSource::Objects(batch, row_sizes) => {
+                for (value, size) in batch.values.iter().zip(row_sizes) {
+                    let (row, tail) = rest.split_at_mut(*size as usize);
+                    let (buffer, behind) = row.split_at_mut(value.plan.total_len as usize);
+                    behind.fill(0);
                     slots.push(Slot {
                         plan: value.plan,
                         header: &batch.headers[value.header.clone()],

@@ -2,12 +2,13 @@
 //! (`transfer_queue/_columns.py`).
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
-use tq_client::Delivered;
+use tq_client::{Delivered, Embedded};
 use tq_proto::{DType, ErrorKind};
-use tq_storage::{ColumnRead, ReadLayout, RowShapes};
+use tq_storage::{ColumnRead, ReadLayout, RowLayout, RowShapes};
 
 use crate::codec::decode::unpack;
 use crate::codec::tensor::tensor_of;
@@ -16,17 +17,48 @@ use crate::fence::OwnedBytes;
 
 /// A column with its bytes at hand.
 pub(super) struct ReadColumn {
-    pub(super) read: ColumnRead,
-    pub(super) bytes: OwnedBytes,
+    read: ColumnRead,
+    layout: ReadLayout,
+    /// In request order; one part where the rows have to lie back to back.
+    parts: Vec<(Range<usize>, OwnedBytes)>,
 }
 
 impl ReadColumn {
-    pub(super) fn new(read: ColumnRead, delivered: Delivered) -> Self {
-        let bytes = match delivered {
-            Delivered::View(view) => OwnedBytes::of_view(view),
-            Delivered::Warm(buffer) => OwnedBytes::of_warm(buffer),
+    /// Delivers a column's bytes. Runs detached.
+    pub(super) fn deliver(engine: &Embedded, read: ColumnRead) -> tq_proto::Result<Self> {
+        let layout = read.layout();
+        let parts = match layout {
+            // Rows that become one tensor have to lie back to back.
+            ReadLayout::Dense { .. } | ReadLayout::Jagged { .. } => {
+                vec![(0..read.rows(), owned(engine.deliver(&read)?))]
+            }
+            ReadLayout::Mixed { .. } | ReadLayout::Object { .. } | ReadLayout::Heterogeneous => {
+                let parts = engine.deliver_parts(&read)?;
+                parts
+                    .into_iter()
+                    .map(|part| (part.rows, owned(part.bytes)))
+                    .collect()
+            }
         };
-        Self { read, bytes }
+        Ok(Self {
+            read,
+            layout,
+            parts,
+        })
+    }
+
+    fn whole(&self) -> OwnedBytes {
+        self.parts.first().map_or_else(
+            || OwnedBytes::of_vec(Vec::new()),
+            |(_, bytes)| bytes.clone(),
+        )
+    }
+}
+
+fn owned(delivered: Delivered) -> OwnedBytes {
+    match delivered {
+        Delivered::View(view) => OwnedBytes::of_view(view),
+        Delivered::Warm(buffer) => OwnedBytes::of_warm(buffer),
     }
 }
 
@@ -54,14 +86,14 @@ impl<'py> Columns<'py> {
         let py = self.py;
         let field = PyString::new(py, column.read.field());
         let rows = column.read.rows() as u64;
-        match column.read.layout() {
+        match &column.layout {
             ReadLayout::Dense { dtype, row_shape } if row_shape.is_empty() => {
-                let tensor = tensor_of(py, &column.bytes, dtype, &[rows])?;
+                let tensor = tensor_of(py, &column.whole(), *dtype, &[rows])?;
                 (field, "dense", tensor).into_pyobject(py)
             }
             ReadLayout::Dense { dtype, row_shape } => {
                 let lengths = vec![row_shape[0]; column.read.rows()];
-                self.jagged(&field, column, dtype, lengths, &row_shape[1..])
+                self.jagged(&field, column, *dtype, lengths, &row_shape[1..])
             }
             ReadLayout::Jagged { dtype, row_shapes } => {
                 let rest = row_shapes
@@ -71,9 +103,9 @@ impl<'py> Columns<'py> {
                 let ragged_first = row_shapes.iter().all(|shape| shape[1..] == rest);
                 if ragged_first {
                     let lengths = row_shapes.iter().map(|shape| shape[0]).collect();
-                    return self.jagged(&field, column, dtype, lengths, &rest);
+                    return self.jagged(&field, column, *dtype, lengths, &rest);
                 }
-                let rows = self.tensors(column, dtype, &row_shapes)?;
+                let rows = self.tensors(column, *dtype, row_shapes)?;
                 (field, "rows", rows).into_pyobject(py)
             }
             ReadLayout::Mixed { .. } | ReadLayout::Object { .. } | ReadLayout::Heterogeneous => {
@@ -93,7 +125,7 @@ impl<'py> Columns<'py> {
         let py = self.py;
         let total: u64 = lengths.iter().sum();
         let shape: Vec<u64> = std::iter::once(total).chain(rest.iter().copied()).collect();
-        let values = tensor_of(py, &column.bytes, dtype, &shape)?;
+        let values = tensor_of(py, &column.whole(), dtype, &shape)?;
         let shortest = lengths.iter().copied().min().unwrap_or(0);
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let offsets = self.offsets(lengths)?;
@@ -124,12 +156,13 @@ impl<'py> Columns<'py> {
         shapes: &RowShapes,
     ) -> PyResult<Bound<'py, PyList>> {
         let rows = PyList::empty(self.py);
+        let bytes = column.whole();
         let mut at = 0;
         for shape in shapes.iter() {
             let len = dtype.byte_len(shape).unwrap_or(0) as usize;
             rows.append(tensor_of(
                 self.py,
-                &self.part(column, at, len)?,
+                &self.part(&bytes, at, len)?,
                 dtype,
                 shape,
             )?)?;
@@ -141,35 +174,53 @@ impl<'py> Columns<'py> {
     /// Rows that differ: each is what it was put as.
     fn values(&self, column: &ReadColumn) -> PyResult<Bound<'py, PyList>> {
         let rows = PyList::empty(self.py);
-        let mut at = 0;
-        for position in 0..column.read.rows() {
+        for (positions, bytes) in &column.parts {
+            let mut at = 0;
+            for position in positions.clone() {
+                let Some(layout) = column.read.row_layout(position) else {
+                    break;
+                };
+                let (value, len) = self.value(bytes, at, layout)?;
+                rows.append(value)?;
+                at += len;
+            }
+        }
+        // Rows without bytes in a column that has none at all belong to no part.
+        for position in rows.len()..column.read.rows() {
             let Some(layout) = column.read.row_layout(position) else {
                 break;
             };
-            let (value, len) = match layout {
-                tq_storage::RowLayout::Tensor { dtype, shape } => {
-                    let len = dtype.byte_len(shape).unwrap_or(0) as usize;
-                    (
-                        tensor_of(self.py, &self.part(column, at, len)?, dtype, shape)?,
-                        len,
-                    )
-                }
-                tq_storage::RowLayout::Object { bytes } => {
-                    let len = bytes as usize;
-                    (
-                        unpack(self.py, &self.part(column, at, len)?, self.allow_pickle)?,
-                        len,
-                    )
-                }
-            };
-            rows.append(value)?;
-            at += len;
+            rows.append(self.value(&OwnedBytes::of_vec(Vec::new()), 0, layout)?.0)?;
         }
         Ok(rows)
     }
 
-    fn part(&self, column: &ReadColumn, at: usize, len: usize) -> PyResult<OwnedBytes> {
-        column.bytes.slice(at..at + len).ok_or_else(|| {
+    fn value(
+        &self,
+        bytes: &OwnedBytes,
+        at: usize,
+        layout: RowLayout<'_>,
+    ) -> PyResult<(Bound<'py, PyAny>, usize)> {
+        match layout {
+            RowLayout::Tensor { dtype, shape } => {
+                let len = dtype.byte_len(shape).unwrap_or(0) as usize;
+                Ok((
+                    tensor_of(self.py, &self.part(bytes, at, len)?, dtype, shape)?,
+                    len,
+                ))
+            }
+            RowLayout::Object { bytes: len } => {
+                let len = len as usize;
+                Ok((
+                    unpack(self.py, &self.part(bytes, at, len)?, self.allow_pickle)?,
+                    len,
+                ))
+            }
+        }
+    }
+
+    fn part(&self, bytes: &OwnedBytes, at: usize, len: usize) -> PyResult<OwnedBytes> {
+        bytes.slice(at..at + len).ok_or_else(|| {
             raise(
                 self.py,
                 ErrorKind::Internal,

@@ -16,8 +16,8 @@ use crate::fence::{OwnedBytes, PyFrame};
 pub(super) enum ColumnSource {
     /// Frames that lie back to back in the column: one for a whole tensor, else one per row.
     Frames(Vec<PyFrame>),
-    /// One packed buffer per row.
-    Objects(PlannedBatch),
+    /// One packed buffer per row, and the bytes that each row takes.
+    Objects(PlannedBatch, Vec<u64>),
 }
 
 /// A column: its plan for the storage unit, and its bytes.
@@ -129,16 +129,34 @@ fn row_values(values: &Bound<'_, PyList>, allow_pickle: bool) -> PyResult<Descri
     for value in values {
         batch.add(&value, allow_pickle)?;
     }
-    let row_sizes = batch
-        .values
-        .iter()
-        .map(|value| value.plan.total_len)
-        .collect();
-    Ok((
-        ColumnLayout::Object { row_sizes },
-        ColumnSource::Objects(batch),
-    ))
+    let row_sizes = object_sizes(&batch);
+    let layout = ColumnLayout::Object {
+        row_sizes: row_sizes.clone(),
+    };
+    Ok((layout, ColumnSource::Objects(batch, row_sizes)))
 }
+
+/// Bytes that each row takes: those of its packed buffer, or whole pages where rows are large. A
+/// view can then be had of any selection of such rows, because no two of them share a page; what
+/// lies behind a packed buffer is not looked at.
+fn object_sizes(batch: &PlannedBatch) -> Vec<u64> {
+    let sizes = batch.values.iter().map(|value| value.plan.total_len);
+    let total: u64 = sizes.clone().sum();
+    let large = total >= LARGE_ROW * batch.values.len() as u64;
+    sizes
+        .map(|size| {
+            if large {
+                size.next_multiple_of(PAGE)
+            } else {
+                size
+            }
+        })
+        .collect()
+}
+
+/// Rows of this size on average are laid out in whole pages, which costs at most a sixteenth.
+const LARGE_ROW: u64 = 64 << 10;
+const PAGE: u64 = 4096;
 
 fn tensor_rows(values: &Bound<'_, PyList>) -> PyResult<Option<Described>> {
     let mut alike: Option<(DType, usize)> = None;
@@ -185,7 +203,7 @@ impl ColumnSource {
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Frames(frames) => frames.iter().map(FrameSource::len).sum(),
-            Self::Objects(batch) => batch.values.iter().map(|value| value.plan.total_len).sum(),
+            Self::Objects(_, row_sizes) => row_sizes.iter().sum(),
         }
     }
 }

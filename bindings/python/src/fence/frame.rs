@@ -153,7 +153,7 @@ impl FrameSource for PyFrame {
                     // SAFETY: `from` is the offset of an element inside the exported tensor or array,
                     // whose `len` bytes lie back to back; see above for `dst`.
                     unsafe { copy_raw(self.first.offset(from as isize), &mut dst[to..to + len]) };
-                })
+                });
             }
         }
     }
