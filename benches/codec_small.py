@@ -4,33 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from transfer_queue.utils import serial_utils
 
 from measure import Results, interleaved, out_path
 from payloads import tiny_tensors
+from regions import WarmRegion
 
 COUNT = 10_000
 TURNS = 5
-
-Buffer = npt.NDArray[np.uint8]
-
-
-class WarmRegion:
-    """An allocator of slices of one region whose pages have been touched."""
-
-    def __init__(self) -> None:
-        self._region = np.empty(0, np.uint8)
-
-    def __call__(self, sizes: list[int]) -> list[Buffer]:
-        total = sum(sizes)
-        if self._region.nbytes < total:
-            self._region = np.zeros(total, np.uint8)
-            self._region.fill(1)
-        ends = np.cumsum(sizes)
-        return [self._region[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
 def main() -> None:

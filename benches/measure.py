@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Results", "interleaved", "is_ours", "out_path", "repeated", "timed"]
+__all__ = ["Results", "Work", "interleaved", "is_ours", "out_path", "repeated", "timed"]
 
 Work = Callable[[], object]
 

@@ -17,19 +17,19 @@ pub fn view(buffer: &[u8]) {
         return;
     };
     assert!(view.total_len() <= buffer.len());
-    let mut end = layout::PREAMBLE_LEN;
+    let mut end = view.header_range().end as u64;
     let mut lengths = Vec::new();
     for frame in 0..view.frame_count() {
         let range = view.frame_range(frame).expect("the frame is there");
-        assert!(range.start >= end, "frames overlap");
-        assert!(
-            (range.start as u64).is_multiple_of(FRAME_ALIGNMENT),
-            "a frame is misaligned"
+        assert_eq!(
+            Some(range.start as u64),
+            layout::align64(end),
+            "a frame lies elsewhere than planned"
         );
-        end = range.end;
+        end = range.end as u64;
         lengths.push(buffer[range].len() as u64);
     }
-    assert!(end <= view.total_len());
+    assert_eq!(Some(view.total_len() as u64), layout::align64(end));
     let walked = walk(view.header(), &lengths);
     let verified = view.verify_frames(buffer);
     match Value::unpack(buffer) {

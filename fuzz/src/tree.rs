@@ -114,7 +114,7 @@ fn tensor(dtype: u8, flags: u8, shape: &[u8], fill: u8) -> Value {
     let len = dtype.byte_len(&shape).expect("the shape is small");
     Value::Tensor {
         dtype,
-        flags,
+        flags: flags % 4,
         shape,
         bytes: vec![fill; len as usize],
     }

@@ -31,7 +31,8 @@ def _by_class(
 ) -> torch.Tensor:
     # The class keeps the extremes as empty tensors of that length.
     cache = {"min_seqlen": torch.empty(shortest, 0), "max_seqlen": torch.empty(longest, 0)}
-    return _class(values, offsets, _metadata_cache=cache)
+    made: torch.Tensor = _class(values, offsets, _metadata_cache=cache)
+    return made
 
 
 def _choose() -> Make:

@@ -1,7 +1,7 @@
 //! One batch on its way in. Its keys are reserved and its memory is loaned; the caller fills the
 //! columns; then it becomes visible at once, or nothing of it ever does.
 
-use tq_controller::{FieldSchemaUpdate, FieldUpdate, Published, Reservation, RowShapes, Tags};
+use tq_controller::{FieldSchemaUpdate, FieldUpdate, Published, Reservation, Tags};
 use tq_proto::Result;
 use tq_storage::{ColumnLayout, ColumnPlan, PendingPut};
 
@@ -31,7 +31,7 @@ impl Embedded {
         columns: Vec<ColumnPlan>,
     ) -> Result<Put> {
         self.check()?;
-        let fields = columns.iter().map(field_update).collect::<Result<_>>()?;
+        let fields = columns.iter().map(field_update).collect();
         let reservation = self.shared.controller().reserve(partition, keys)?;
         let mut put = Put {
             engine: self.clone(),
@@ -107,7 +107,7 @@ impl Drop for Put {
     }
 }
 
-fn field_update(column: &ColumnPlan) -> Result<FieldUpdate> {
+fn field_update(column: &ColumnPlan) -> FieldUpdate {
     let schema = match &column.layout {
         ColumnLayout::Dense { dtype, row_shape } => FieldSchemaUpdate::Dense {
             dtype: *dtype,
@@ -115,16 +115,12 @@ fn field_update(column: &ColumnPlan) -> Result<FieldUpdate> {
         },
         ColumnLayout::Jagged { dtype, row_shapes } => FieldSchemaUpdate::Jagged {
             dtype: *dtype,
-            row_shapes: RowShapes::new(
-                row_shapes.dims().to_vec(),
-                row_shapes.rank(),
-                row_shapes.rows(),
-            )?,
+            row_shapes: row_shapes.clone(),
         },
         ColumnLayout::Object { .. } => FieldSchemaUpdate::NonTensor,
     };
-    Ok(FieldUpdate {
+    FieldUpdate {
         name: column.field.clone(),
         schema,
-    })
+    }
 }

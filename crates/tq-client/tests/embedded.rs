@@ -12,16 +12,32 @@ use tq_storage::{ColumnLayout, ColumnPlan};
 const ROW: u64 = 16;
 
 fn engine() -> Embedded {
-    Embedded::new(EmbeddedConfig { threads: 2, ..EmbeddedConfig::default() }).unwrap()
+    Embedded::new(EmbeddedConfig {
+        threads: 2,
+        ..EmbeddedConfig::default()
+    })
+    .unwrap()
 }
 
 fn column(field: &str) -> ColumnPlan {
-    let layout = ColumnLayout::Dense { dtype: DType::UInt8, row_shape: vec![ROW] };
-    ColumnPlan { field: field.into(), layout }
+    let layout = ColumnLayout::Dense {
+        dtype: DType::UInt8,
+        row_shape: vec![ROW],
+    };
+    ColumnPlan {
+        field: field.into(),
+        layout,
+    }
 }
 
 /// Puts one column in which every byte of a row is `fill`.
-fn put(engine: &Embedded, partition: &str, keys: &[&str], field: &str, fill: u8) -> tq_proto::Result<()> {
+fn put(
+    engine: &Embedded,
+    partition: &str,
+    keys: &[&str],
+    field: &str,
+    fill: u8,
+) -> tq_proto::Result<()> {
     let mut put = engine.begin_put(partition, keys, vec![column(field)])?;
     for bytes in put.columns_mut() {
         bytes.fill(fill);
@@ -30,7 +46,12 @@ fn put(engine: &Embedded, partition: &str, keys: &[&str], field: &str, fill: u8)
 }
 
 /// The bytes of one field, as a copy (the rows are small).
-fn get(engine: &Embedded, partition: &str, keys: &[&str], field: &str) -> tq_proto::Result<Vec<u8>> {
+fn get(
+    engine: &Embedded,
+    partition: &str,
+    keys: &[&str],
+    field: &str,
+) -> tq_proto::Result<Vec<u8>> {
     let select = [FieldName::from(field)];
     let batch = engine.read(partition, keys, Some(&select))?;
     match engine.deliver(&batch.columns[0])? {
@@ -59,14 +80,21 @@ fn rows_come_back_in_the_order_asked_for() {
 #[test]
 fn a_dropped_put_leaves_nothing() {
     let engine = engine();
-    drop(engine.begin_put("p", &["a", "b"], vec![column("x")]).unwrap());
+    drop(
+        engine
+            .begin_put("p", &["a", "b"], vec![column("x")])
+            .unwrap(),
+    );
     assert!(engine.list(None).unwrap().is_empty());
     nothing_is_left(&engine);
 }
 
 #[test]
 fn a_put_that_does_not_fit_leaves_nothing_and_loses_nothing() {
-    let config = EmbeddedConfig { max_samples: Some(2), ..EmbeddedConfig::default() };
+    let config = EmbeddedConfig {
+        max_samples: Some(2),
+        ..EmbeddedConfig::default()
+    };
     let engine = Embedded::new(config).unwrap();
     put(&engine, "p", &["a"], "x", 1).unwrap();
     let error = put(&engine, "p", &["b", "c"], "x", 2).unwrap_err();
@@ -116,9 +144,18 @@ fn keys_without_a_field_in_common_are_not_ready() {
     let engine = engine();
     put(&engine, "p", &["a"], "x", 1).unwrap();
     put(&engine, "p", &["b"], "y", 1).unwrap();
-    assert_eq!(engine.read("p", &["a", "b"], None).unwrap_err().kind(), ErrorKind::NotReady);
-    assert_eq!(engine.read("p", &["c"], None).unwrap_err().kind(), ErrorKind::NotFound);
-    assert_eq!(engine.read("q", &["a"], None).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        engine.read("p", &["a", "b"], None).unwrap_err().kind(),
+        ErrorKind::NotReady
+    );
+    assert_eq!(
+        engine.read("p", &["c"], None).unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    assert_eq!(
+        engine.read("q", &["a"], None).unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
 }
 
 #[test]
@@ -134,9 +171,18 @@ fn scattered_rows_arrive_in_parts_that_cover_all_of_them() {
     let engine = engine();
     let large = 1 << 18;
     let keys = ["a", "b", "c", "d"];
-    let layout = ColumnLayout::Object { row_sizes: vec![large, 64, 64, large] };
-    let plan = ColumnPlan { field: "x".into(), layout };
-    engine.begin_put("p", &keys, vec![plan]).unwrap().publish(None).unwrap();
+    let layout = ColumnLayout::Object {
+        row_sizes: vec![large, 64, 64, large],
+    };
+    let plan = ColumnPlan {
+        field: "x".into(),
+        layout,
+    };
+    engine
+        .begin_put("p", &keys, vec![plan])
+        .unwrap()
+        .publish(None)
+        .unwrap();
     let batch = engine.read("p", &["d", "b", "c", "a"], None).unwrap();
     let parts = engine.deliver_parts(&batch.columns[0]).unwrap();
     let rows: Vec<usize> = parts.iter().flat_map(|part| part.rows.clone()).collect();
@@ -152,8 +198,14 @@ fn a_closed_engine_refuses_every_call() {
     engine.close();
     assert_eq!(pending.publish(None).unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(engine.list(None).unwrap_err().kind(), ErrorKind::Closed);
-    assert_eq!(engine.clear("p", &["a"]).unwrap_err().kind(), ErrorKind::Closed);
-    assert_eq!(put(&engine, "p", &["a"], "x", 1).unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(
+        engine.clear("p", &["a"]).unwrap_err().kind(),
+        ErrorKind::Closed
+    );
+    assert_eq!(
+        put(&engine, "p", &["a"], "x", 1).unwrap_err().kind(),
+        ErrorKind::Closed
+    );
 }
 
 #[test]
@@ -163,28 +215,18 @@ fn readers_never_see_half_a_batch_or_a_strangers_bytes() {
     put(&engine, "p", &KEYS, "x", 0).unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        for writer in 0..2u8 {
-            let engine = engine.clone();
-            scope.spawn(move || {
-                for round in 0..300u16 {
-                    let fill = writer.wrapping_mul(100).wrapping_add(round as u8);
-                    // A clear may win over a put; the batch is then simply not there.
-                    match put(&engine, "p", &KEYS, "x", fill) {
-                        Err(error) if error.kind() != ErrorKind::NotFound => panic!("{error:?}"),
-                        _ => {}
-                    }
-                    if round % 7 == 0 {
-                        engine.clear("p", &KEYS).unwrap();
-                    }
-                }
-            });
-        }
+        let writers: Vec<_> = (0..2u8)
+            .map(|writer| {
+                let engine = engine.clone();
+                scope.spawn(move || write_and_clear(&engine, writer, &KEYS))
+            })
+            .collect();
         for _ in 0..2 {
             let (engine, done) = (engine.clone(), &done);
             scope.spawn(move || {
                 while !done.load(Ordering::Relaxed) {
                     match get(&engine, "p", &KEYS, "x") {
-                        Ok(bytes) => assert!(bytes.iter().all(|byte| *byte == bytes[0]), "{bytes:?}"),
+                        Ok(bytes) => assert!(bytes.iter().all(|byte| *byte == bytes[0])),
                         Err(error) => assert!(
                             matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotReady),
                             "{error:?}"
@@ -193,12 +235,27 @@ fn readers_never_see_half_a_batch_or_a_strangers_bytes() {
                 }
             });
         }
-        // The writers are bounded; when both have ended, so do the readers.
-        scope.spawn(|| {
-            thread::sleep(std::time::Duration::from_millis(300));
-            done.store(true, Ordering::Relaxed);
-        });
+        let ends: Vec<_> = writers
+            .into_iter()
+            .map(thread::ScopedJoinHandle::join)
+            .collect();
+        done.store(true, Ordering::Relaxed);
+        assert!(ends.into_iter().all(|end| end.is_ok()), "a writer failed");
     });
     engine.clear("p", &KEYS).unwrap();
     nothing_is_left(&engine);
+}
+
+fn write_and_clear(engine: &Embedded, writer: u8, keys: &[&str]) {
+    for round in 0..300u16 {
+        let fill = writer.wrapping_mul(100).wrapping_add(round as u8);
+        // A clear may win over a put; the batch is then simply not there.
+        match put(engine, "p", keys, "x", fill) {
+            Err(error) if error.kind() != ErrorKind::NotFound => panic!("{error:?}"),
+            _ => {}
+        }
+        if round % 7 == 0 {
+            engine.clear("p", keys).unwrap();
+        }
+    }
 }

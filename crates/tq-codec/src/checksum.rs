@@ -2,8 +2,9 @@
 //!
 //! The small parts (preamble, frame table, header): the preamble is hashed with its first checksum
 //! field zero, and that digest seeds the hash of the rest, so that nothing has to be copied but 64
-//! bytes. The frames are hashed in blocks of [`BLOCK`] bytes, counted from the first frame's
-//! offset to the end of the buffer, padding included; the checksum is the hash of the
+//! bytes. The frames are hashed in blocks of [`BLOCK`] bytes, counted from the end of the small
+//! parts, rounded up to a multiple of 64 (where the first frame lies, if there is one), to the end
+//! of the buffer, padding between and after the frames included; the checksum is the hash of the
 //! concatenated little-endian digests. Blocks can be hashed in any order and right after they were
 //! copied, while they are still in the cache.
 
@@ -41,7 +42,8 @@ pub fn of_digests(digests: &[u64]) -> u64 {
     XxHash3_64::oneshot(&bytes)
 }
 
-/// Checksum of the frames of a whole region (first frame's offset to the end of the buffer).
+/// Checksum of the frames of a whole region: from the rounded end of the small parts to the
+/// end of the buffer.
 #[must_use]
 pub fn frames(region: &[u8]) -> u64 {
     let digests: Vec<u64> = region.chunks(BLOCK).map(block).collect();

@@ -1,6 +1,7 @@
 //! Copies frames to where they belong, without a packed buffer around them: the columns of a batch.
 
 use crate::frame::FrameSource;
+use crate::parallel;
 use crate::write::MIN_BYTES_PER_THREAD;
 
 /// A frame and where its bytes go; the lengths are equal.
@@ -31,13 +32,9 @@ pub fn copy_frames<F: FrameSource>(copies: Vec<Copy<'_, F>>, workers: usize) {
         }
         return;
     }
-    let mut shares = share_out(copies, total.div_ceil(threads as u64)).into_iter();
-    let own = shares.next();
-    std::thread::scope(|scope| {
-        for share in shares {
-            scope.spawn(|| share.into_iter().for_each(copy_piece));
-        }
-        own.into_iter().flatten().for_each(copy_piece);
+    let shares = share_out(copies, total.div_ceil(threads as u64));
+    parallel::drain(shares, threads, |share| {
+        share.into_iter().for_each(copy_piece);
     });
 }
 

@@ -46,6 +46,15 @@ pub enum FormatError {
     FrameMisaligned { frame: u32, offset: u64 },
     #[error("frame table: frame {frame} starts at {offset}, inside what comes before it")]
     FrameOverlap { frame: u32, offset: u64 },
+    #[error(
+        "frame table: frame {frame} starts at {offset}, not at {expected}, where what comes before \
+         it ends"
+    )]
+    FrameGap {
+        frame: u32,
+        offset: u64,
+        expected: u64,
+    },
     #[error("frame table: frame {frame} ends beyond the buffer ({offset} + {len} > {total})")]
     FrameOutOfBounds {
         frame: u32,

@@ -17,8 +17,8 @@
 //!     64  16·N  frame table: N × (offset u64, length u64), offsets from the start of the buffer
 //!  64+16N    H  header: msgpack, see `header`
 //!           ..  zero padding to align64
-//!               frames in table order, each starting on a multiple of 64,
-//!               zero padding between them and after the last, up to T
+//!               frames in table order, each at the end of what comes before it, rounded up by
+//!               align64: no other gap; zero padding between them and after the last, up to T
 //! ```
 //!
 //! 64-bit offsets let one value exceed 4 GiB. A packed size is a multiple of 64, so slots laid end

@@ -18,6 +18,7 @@
 //! | [`frame`] | where a frame's bytes come from; strided sources |
 //! | [`write`](mod@write) | fills a caller's buffer, serially or in parallel |
 //! | [`copy`] | frames to where they belong, without a packed buffer around them |
+//! | [`parallel`] | jobs shared out among this thread and helpers |
 //! | [`view`] | validated borrow of a packed buffer |
 //! | [`checksum`] | what the two checksums of the preamble cover |
 //! | [`value`] | a plain Rust tree for tools, tests and Rust clients |
@@ -31,6 +32,7 @@ pub mod error;
 pub mod frame;
 pub mod header;
 pub mod layout;
+pub mod parallel;
 pub mod plan;
 pub mod value;
 pub mod view;

@@ -17,6 +17,8 @@ pub struct PackedView<'a> {
     preamble: Preamble,
     table: &'a [u8],
     header: &'a [u8],
+    /// Where the frames start: the end of the small parts, rounded up.
+    frames_at: u64,
     total_len: usize,
 }
 
@@ -53,24 +55,27 @@ impl<'a> PackedView<'a> {
             preamble,
             table: &small[PREAMBLE_LEN..table_end],
             header: &small[table_end..],
+            frames_at: align64(small_len).unwrap_or(u64::MAX),
             total_len,
         };
-        view.check_table(small_len)?;
+        view.check_table()?;
         Ok(view)
     }
 
-    fn check_table(&self, small_len: u64) -> Result<(), FormatError> {
+    /// Each frame lies where the one before it ends, rounded up; there is one way only to lay
+    /// frames out, so nothing can hide between them.
+    fn check_table(&self) -> Result<(), FormatError> {
         let total = self.preamble.total_len;
-        let mut end = align64(small_len).unwrap_or(u64::MAX);
+        let mut expected = self.frames_at;
         for frame in 0..self.preamble.frame_count {
             let (offset, len) = self.entry(frame);
             if offset % FRAME_ALIGNMENT != 0 {
                 return Err(FormatError::FrameMisaligned { frame, offset });
             }
-            if offset < end {
+            if offset < expected {
                 return Err(FormatError::FrameOverlap { frame, offset });
             }
-            end = offset
+            let end = offset
                 .checked_add(len)
                 .and_then(align64)
                 .filter(|end| *end <= total)
@@ -80,11 +85,19 @@ impl<'a> PackedView<'a> {
                     len,
                     total,
                 })?;
+            if offset > expected {
+                return Err(FormatError::FrameGap {
+                    frame,
+                    offset,
+                    expected,
+                });
+            }
+            expected = end;
         }
-        if end != total {
+        if expected != total {
             return Err(FormatError::TotalMismatch {
                 declared: total,
-                expected: end,
+                expected,
             });
         }
         Ok(())
@@ -156,13 +169,13 @@ impl<'a> PackedView<'a> {
         if !self.has_frames_checksum() {
             return Ok(());
         }
-        let small_len = PREAMBLE_LEN + self.table.len() + self.header.len();
-        let region = align64(small_len as u64)
-            .and_then(|start| buffer.get(start as usize..self.total_len))
-            .ok_or(FormatError::TooShort {
-                found: buffer.len() as u64,
-                needed: self.preamble.total_len,
-            })?;
+        let region =
+            buffer
+                .get(self.frames_at as usize..self.total_len)
+                .ok_or(FormatError::TooShort {
+                    found: buffer.len() as u64,
+                    needed: self.preamble.total_len,
+                })?;
         if checksum::frames(region) == self.preamble.frames_checksum {
             Ok(())
         } else {

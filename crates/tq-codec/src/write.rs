@@ -4,6 +4,7 @@ use crate::checksum::{self, BLOCK};
 use crate::error::PlanError;
 use crate::frame::FrameSource;
 use crate::layout::{FLAG_EMPTY, FLAG_FRAMES_CHECKSUM, Preamble, SMALL_CHECKSUM_AT, align64};
+use crate::parallel;
 use crate::plan::Plan;
 
 /// One value of a batch with the buffer it goes to.
@@ -136,16 +137,7 @@ fn write_parallel<F: FrameSource>(slots: Vec<Slot<'_, F>>, total: u64, threads: 
             region = tail;
         }
     }
-    std::thread::scope(|scope| {
-        let mut queues = queues.iter_mut();
-        let own = queues.next();
-        for queue in queues {
-            scope.spawn(|| run(queue));
-        }
-        if let Some(queue) = own {
-            run(queue);
-        }
-    });
+    parallel::drain(queues.iter_mut().collect(), threads, |queue| run(queue));
     let mut digests: Vec<Vec<u64>> = vec![Vec::new(); smalls.len()];
     for task in queues.into_iter().flatten() {
         digests[task.slot].extend(task.digests);

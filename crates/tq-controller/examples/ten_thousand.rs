@@ -16,7 +16,7 @@ fn fields() -> Result<Vec<FieldUpdate>> {
         let dims = (0..KEYS as u64)
             .map(|row| 1 + row * 7919 % spread)
             .collect();
-        let row_shapes = RowShapes::new(dims, 1, KEYS)?;
+        let row_shapes = RowShapes::new(1, KEYS, dims)?;
         Ok::<_, tq_proto::Error>(FieldSchemaUpdate::Jagged {
             dtype: DType::Int64,
             row_shapes,

@@ -172,7 +172,7 @@ impl Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::RowShapes;
+    use tq_proto::RowShapes;
 
     fn dense(dtype: DType, shape: &[u64]) -> FieldSchemaUpdate {
         FieldSchemaUpdate::Dense {
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_nested_put_stays_nested_though_its_rows_agree() {
-        let shapes = RowShapes::new(vec![3, 3], 1, 2).unwrap();
+        let shapes = RowShapes::new(1, 2, vec![3, 3]).unwrap();
         let update = FieldSchemaUpdate::Jagged {
             dtype: DType::Int64,
             row_shapes: shapes,
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_clear_that_leaves_differing_rows_leaves_the_field_nested() {
-        let shapes = RowShapes::new(vec![3, 5, 7], 1, 3).unwrap();
+        let shapes = RowShapes::new(1, 3, vec![3, 5, 7]).unwrap();
         let update = FieldSchemaUpdate::Jagged {
             dtype: DType::Int64,
             row_shapes: shapes,

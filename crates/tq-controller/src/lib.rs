@@ -73,5 +73,6 @@ pub use controller::Controller;
 pub use list::{Keys, Listed};
 pub use put::{FieldUpdate, Published, Refused, Reservation};
 pub use resolve::Resolved;
-pub use schema::{FieldSchema, FieldSchemaUpdate, RowSchema, RowShapes, Shape};
+pub use schema::{FieldSchema, FieldSchemaUpdate, RowSchema, Shape};
 pub use tags::{TagName, TagValue, Tags};
+pub use tq_proto::RowShapes;

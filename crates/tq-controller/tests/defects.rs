@@ -137,7 +137,7 @@ fn a_put_of_data_leaves_tags_alone() {
 
 #[test]
 fn a_refused_put_leaves_neither_keys_nor_fields_nor_a_partition() {
-    let row_shapes = RowShapes::new(vec![1, 2, 3], 1, 3).unwrap();
+    let row_shapes = RowShapes::new(1, 3, vec![1, 2, 3]).unwrap();
     let jagged = FieldSchemaUpdate::Jagged {
         dtype: DType::Int64,
         row_shapes,

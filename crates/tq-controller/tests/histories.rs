@@ -58,7 +58,7 @@ fn field(number: usize, kind: &Kind, rows: usize, described: usize) -> (FieldUpd
                 .iter()
                 .map(|dim| Some((dtype(wide), vec![*dim])))
                 .collect();
-            let row_shapes = RowShapes::new(dims, 1, described).unwrap();
+            let row_shapes = RowShapes::new(1, described, dims).unwrap();
             (
                 FieldSchemaUpdate::Jagged {
                     dtype: dtype(wide),

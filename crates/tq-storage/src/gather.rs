@@ -1,7 +1,6 @@
 //! Copying pieces behind each other, in parallel where that pays.
 
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use tq_codec::parallel;
 
 /// Bytes below which one thread is faster than starting others.
 const PARALLEL_BYTES: usize = 8 << 20;
@@ -18,9 +17,7 @@ struct Job<'a> {
 /// Copies `sources` back to back into `dst`, whose length is the sum of theirs (what is longer is cut
 /// off), on at most `threads` threads, this one among them.
 pub fn gather(sources: &[&[u8]], dst: &mut [u8], threads: usize) {
-    let chunks = dst.len().div_ceil(CHUNK_BYTES);
-    let helpers = threads.min(chunks).saturating_sub(1);
-    if helpers == 0 || dst.len() < PARALLEL_BYTES {
+    if threads < 2 || dst.len() < PARALLEL_BYTES {
         copy(
             sources,
             Job {
@@ -31,24 +28,8 @@ pub fn gather(sources: &[&[u8]], dst: &mut [u8], threads: usize) {
         );
         return;
     }
-    let jobs = Mutex::new(split(sources, dst, CHUNK_BYTES));
-    let work = || {
-        loop {
-            let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let Some(job) = job else { return };
-            copy(sources, job);
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..helpers {
-            // A helper that cannot be started is no loss: this thread works until nothing is left.
-            let builder = thread::Builder::new().name("tq-gather".into());
-            if builder.spawn_scoped(scope, work).is_err() {
-                break;
-            }
-        }
-        work();
-    });
+    let jobs = split(sources, dst, CHUNK_BYTES);
+    parallel::drain(jobs, threads, |job| copy(sources, job));
 }
 
 fn split<'a>(sources: &[&[u8]], dst: &'a mut [u8], chunk_bytes: usize) -> Vec<Job<'a>> {

@@ -77,7 +77,9 @@ mod tests {
     use tq_proto::DType;
 
     use super::*;
-    use crate::layout::{ColumnLayout, RowShapes};
+    use tq_proto::RowShapes;
+
+    use crate::layout::ColumnLayout;
 
     fn dense(row_bytes: u64, rows: usize) -> Rows {
         let layout = ColumnLayout::Dense {

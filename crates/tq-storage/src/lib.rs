@@ -6,7 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`layout`] | what a put says about its columns, and the shapes of jagged rows |
+//! | [`layout`] | what a put says about its columns |
 //! | [`unit`](mod@unit) | [`StorageUnit`]: the lock, capacity, and the calls that enter it |
 //! | [`put`] | [`PendingPut`]: loaned, filled, committed or given back |
 //! | [`read`] | [`ColumnRead`]: the rows a read found, and how they lie in memory |
@@ -49,8 +49,9 @@ mod slab;
 pub mod unit;
 
 pub use gather::gather;
-pub use layout::{ColumnLayout, ColumnPlan, RowShapes};
+pub use layout::{ColumnLayout, ColumnPlan};
 pub use put::PendingPut;
 pub use read::{ColumnRead, PlacedRun, Run};
 pub use read_layout::{ReadLayout, RowLayout, TensorRow};
+pub use tq_proto::RowShapes;
 pub use unit::{StorageConfig, StorageUnit, StorageUsage};

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use tq_proto::DType;
+use tq_proto::{DType, RowShapes};
 
-use crate::layout::RowShapes;
 use crate::read::RowRef;
 use crate::rows::Rows;
 

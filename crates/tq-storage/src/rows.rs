@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use tq_proto::DType;
+use tq_proto::{DType, RowShapes};
 
 use crate::error;
-use crate::layout::{ColumnLayout, RowShapes};
+use crate::layout::ColumnLayout;
 use crate::read_layout::RowLayout;
 
 /// Alignment of packed buffers, column starts and group cuts, in bytes.

@@ -233,7 +233,7 @@ def _torch_constant(kind: type[Any]) -> Callable[[str], Any]:
 
 
 REBUILDERS: dict[str, Callable[[Any], Any]] = {
-    "torch.view": lambda c: c[1].view(getattr(torch, c[0])),
+    "torch.view": lambda c: view_as_dtype(c[1], c[0]),
     "torch.parameter": lambda c: torch.nn.Parameter(*c),
     "torch.nested.jagged": _rebuild_jagged,
     "torch.nested.strided": _rebuild_strided,

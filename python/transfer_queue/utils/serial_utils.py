@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from transfer_queue import _core
+from transfer_queue.errors import InvalidArgumentError
 
 __all__ = [
     "MsgpackDecoder",
@@ -154,6 +155,8 @@ def batch_encode_into(
             another; the message names the slot, and nothing is written.
         PickleRefusedError, UnsupportedValueError: as :func:`encode`; the allocator is not called.
     """
+    if num_workers < 0:
+        raise InvalidArgumentError(f"num_workers is {num_workers}; it cannot be negative")
     return _core.batch_encode_into(
         list(objs), alloc_buff_func, num_workers, checksum, _pickle_setting(allow_pickle)
     )

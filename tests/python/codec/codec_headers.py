@@ -1,4 +1,4 @@
-"""A header writer that says what it is told, true or not. The format is in docs/packed-buffer.md."""
+"""A header writer that says what it is told, true or not. The format: docs/packed-buffer.md."""
 
 import struct
 
@@ -26,7 +26,7 @@ def pack(value):
     if isinstance(value, bool):
         return b"\xc3" if value else b"\xc2"
     if isinstance(value, int):
-        return b"\xcf" + struct.pack(">Q", value) if value >= 0 else b"\xd3" + struct.pack(">q", value)
+        return struct.pack(">BQ", 0xCF, value) if value >= 0 else struct.pack(">Bq", 0xD3, value)
     if isinstance(value, float):
         return b"\xcb" + struct.pack(">d", value)
     if isinstance(value, str):

@@ -149,7 +149,7 @@ def _same_tensordict(got, want, at):
     assert got.is_locked == want.is_locked, at
     assert got.names == want.names, at
     assert list(got.keys()) == list(want.keys()), at
-    for key in want.keys():  # noqa: SIM118 - iterating a TensorDict goes over its rows
+    for key in want.keys():
         assert_same(got._get_str(key, None), want._get_str(key, None), f"{at}[{key!r}]")
 
 

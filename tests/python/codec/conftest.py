@@ -20,3 +20,7 @@ def pickle_off():
     serial_utils.set_allow_pickle(False)
     yield
     serial_utils.set_allow_pickle(True)
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "large: needs many GiB of memory; skips itself without")

@@ -131,20 +131,23 @@ def test_slots_at_odd_addresses_are_filled():
 def test_no_byte_of_a_slot_is_left_as_it_was():
     both = []
     for fill in (b"\0", b"\xff"):
-        buffers, _ = batch_encode_into(BATCH, lambda sizes, fill=fill: [bytearray(fill * s) for s in sizes])
-        both.append([bytes(buffer) for buffer in buffers])
+
+        def allocate(sizes, fill=fill):
+            return [bytearray(fill * size) for size in sizes]
+
+        both.append([bytes(buffer) for buffer in batch_encode_into(BATCH, allocate)[0]])
     assert both[0] == both[1]
 
 
-class Failed(Exception):
+class FailedError(Exception):
     pass
 
 
 def test_what_the_allocator_raises_is_raised():
     def allocate(sizes):
-        raise Failed
+        raise FailedError
 
-    with pytest.raises(Failed):
+    with pytest.raises(FailedError):
         batch_encode_into([1], allocate)
 
 

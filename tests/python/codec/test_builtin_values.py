@@ -26,8 +26,10 @@ NUMBERS = {
     "floats": [0.0, -0.0, float("inf"), -float("inf"), 5e-324, 1.7976931348623157e308],
     "NaNs": [nan(0x7FF8000000000000), nan(0xFFF8000000000001), nan(0x7FF8DEADBEEF0000)],
     "complex": [1 + 2j, complex(-0.0, float("nan")), complex(float("inf"), -0.0)],
-    "powers of two": [s * (1 << n) for n in range(0, 140) for s in (1, -1)],
-    "beside powers of two": [s * (1 << n) + d for n in range(0, 140) for s in (1, -1) for d in (1, -1)],
+    "powers of two": [s * (1 << n) for n in range(140) for s in (1, -1)],
+    "beside powers of two": [
+        s * (1 << n) + d for n in range(140) for s in (1, -1) for d in (1, -1)
+    ],
     "huge integers": [1 << 100_000, -(1 << 100_000), 3**5_000, -(3**5_000)],
 }
 TEXTS = {
@@ -47,16 +49,23 @@ CONTAINERS = {
     "sets": [{1, "a", (2, 3), None}, frozenset({frozenset(), b"x", 2.5})],
     "lists longer than 65535": list(range(70_000)),
     "sets of many": set(range(70_000)),
-    "ranges and slices": [range(1, 10, 3), range(10**30), range(5, -5, -2), slice(1, None, 2), slice("a", ())],
+    "ranges and slices": [
+        range(1, 10, 3),
+        range(10**30),
+        range(5, -5, -2),
+        slice(1, None, 2),
+        slice("a", ()),
+    ],
     "named tuples": [Point(1, [2]), Span(1), Span(start=(), stop=None)],
     "ordered dict": OrderedDict([("b", 1), ("a", OrderedDict())]),
     "a dict in its order": {"b": 1, "a": 2, "c": {"z": 0, "y": 1}},
     "torch words": [torch.float32, torch.device("cuda:1"), torch.sparse_csr, torch.bits8],
 }
 KEYS = [
-    1, -1, 2**70, "a", "\ud800", None, 2.5, float("nan"), float("inf"), 1j, b"x", (1, (2,)), (), True,
-    frozenset({1}), Point(1, 2), Colour.RED, range(3), torch.float32, np.float32(1.5), np.str_("np"),
-]  # fmt: skip
+    *(1, -1, 2**70, True, None, 2.5, float("nan"), float("inf"), 1j),
+    *("a", "\ud800", b"x", (), (1, (2,)), frozenset({1}), Point(1, 2), range(3)),
+    *(Colour.RED, torch.float32, np.float32(1.5), np.str_("np")),
+]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -121,8 +121,6 @@ RICH = {
     "sparse": torch.eye(2).to_sparse(),
     "jagged": torch.nested.as_nested_tensor([torch.ones(2), torch.ones(1)], layout=torch.jagged),
 }
-#: Raised as they come by torch or NumPy where a header's flags or shapes cannot be.
-NOT_TRANSLATED = (RuntimeError, ValueError)
 
 
 def flipped_headers(count, seed):
@@ -140,18 +138,18 @@ def flipped_headers(count, seed):
 @pytest.mark.filterwarnings("ignore")
 def test_random_headers_never_take_the_process_down():
     refused = 0
-    for items in flipped_headers(4_000, seed=1):
+    for items in flipped_headers(2_000, seed=1):
         try:
             decode(items, allow_pickle=False)
-        except (TransferQueueError, *NOT_TRANSLATED):
+        except TransferQueueError:
             refused += 1
-    assert refused > 1_000
+    assert refused > 500
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_random_headers_raise_nothing_but_errors_of_this_package():
     others = set()
-    for items in flipped_headers(4_000, seed=2):
+    for items in flipped_headers(2_000, seed=2):
         try:
             decode(items, allow_pickle=False)
         except TransferQueueError:

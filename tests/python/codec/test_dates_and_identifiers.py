@@ -22,7 +22,10 @@ DATES = {
     "times": [dt.time(1, 2, 3, 4), dt.time(1, tzinfo=dt.UTC), dt.time(2, 30, fold=1), dt.time.max],
     "durations": [dt.timedelta(-5, 3, 2), dt.timedelta.min, dt.timedelta.max, dt.timedelta(0)],
     "offsets": [dt.UTC, ODD, dt.timezone(dt.timedelta(hours=5, minutes=30))],
-    "offsets of nothing by name": [dt.timezone(dt.timedelta(0), "Z"), dt.timezone(dt.timedelta(0), "UTC")],
+    "offsets of nothing by name": [
+        dt.timezone(dt.timedelta(0), "Z"),
+        dt.timezone(dt.timedelta(0), "UTC"),
+    ],
     "zones": [zoneinfo.ZoneInfo("Asia/Tokyo"), BERLIN],
 }
 NUMBERS = {

@@ -18,7 +18,9 @@ SCATTERED = np.dtype(
 
 
 def numbers(dtype, count=6):
-    return np.frombuffer(bytes(range(200)) * 2, np.uint8)[: count * np.dtype(dtype).itemsize].view(dtype)
+    return np.frombuffer(bytes(range(200)) * 2, np.uint8)[: count * np.dtype(dtype).itemsize].view(
+        dtype
+    )
 
 
 @pytest.mark.parametrize("way", WAYS)

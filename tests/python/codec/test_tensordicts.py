@@ -33,14 +33,18 @@ TENSORDICTS = {
     "without batch dimension": TensorDict({"a": torch.tensor(1.0)}, []),
     "of no rows": TensorDict({"a": torch.ones(0, 3)}, [0]),
     "without entries": TensorDict({}, [4]),
-    "of two batch dimensions with names": TensorDict({"a": torch.ones(2, 3)}, [2, 3], names=["r", "c"]),
+    "of two batch dimensions with names": TensorDict(
+        {"a": torch.ones(2, 3)}, [2, 3], names=["r", "c"]
+    ),
     "with one dimension named": TensorDict({"a": torch.ones(2, 3)}, [2, 3], names=["r", None]),
     "on the CPU by name": TensorDict({"a": torch.ones(2)}, [2], device="cpu"),
     "with jagged entries": TensorDict({"a": jagged(torch.ones(2), torch.ones(3))}, [2]),
     "with text": TensorDict({"s": NonTensorStack("a", "b")}, [2]),
     "with one text for all": TensorDict({"d": NonTensorData("x", batch_size=[2])}, [2]),
     "with entries that require grad": TensorDict({"a": torch.ones(2, requires_grad=True)}, [2]),
-    "with inner batch dimensions": TensorDict({"n": TensorDict({"x": torch.ones(2, 3)}, [2, 3])}, [2]),
+    "with inner batch dimensions": TensorDict(
+        {"n": TensorDict({"x": torch.ones(2, 3)}, [2, 3])}, [2]
+    ),
     "with keys like paths": TensorDict({"a/b": torch.ones(1), "": torch.ones(1)}, [1]),
     "holding a TensorDict that is locked": TensorDict(
         {"n": TensorDict({"x": torch.zeros(2)}, [2]).lock_()}, [2]

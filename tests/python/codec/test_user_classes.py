@@ -35,7 +35,12 @@ DATACLASSES = {
     "derived": classes.Derived(1, 2),
     "private fields": classes.Private(1, 2),
 }
-TUPLES = [classes.Point(1, [2]), classes.Span(3), classes.PointWithSum(5), classes.Point(x=(), y=None)]
+TUPLES = [
+    classes.Point(1, [2]),
+    classes.Span(3),
+    classes.PointWithSum(5),
+    classes.Point(x=(), y=None),
+]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -56,22 +56,26 @@ hashables = st.recursive(
     | st.timedeltas()
     | st.uuids()
     | st.sampled_from([*classes.Colour, *classes.Bits, *classes.Role, torch.int8]),
-    lambda inner: st.tuples(inner, inner)
-    | st.frozensets(inner, max_size=3)
-    | st.builds(classes.Point, inner, inner),
+    lambda inner: (
+        st.tuples(inner, inner)
+        | st.frozensets(inner, max_size=3)
+        | st.builds(classes.Point, inner, inner)
+    ),
     max_leaves=5,
 )
 leaves = hashables | tensors | arrays | st.binary().map(bytearray)
 values = st.recursive(
     leaves,
-    lambda inner: st.lists(inner, max_size=4)
-    | st.lists(inner, max_size=4).map(tuple)
-    | st.dictionaries(hashables, inner, max_size=4)
-    | st.sets(hashables, max_size=4)
-    | st.builds(classes.Slotted, inner, st.lists(inner, max_size=2))
-    | st.builds(classes.Frozen, st.text(), st.tuples(inner))
-    | st.builds(classes.Plain, inner).map(lambda plain: [plain])
-    | st.lists(inner, max_size=3).map(objects_of),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(hashables, inner, max_size=4)
+        | st.sets(hashables, max_size=4)
+        | st.builds(classes.Slotted, inner, st.lists(inner, max_size=2))
+        | st.builds(classes.Frozen, st.text(), st.tuples(inner))
+        | st.builds(classes.Plain, inner).map(lambda plain: [plain])
+        | st.lists(inner, max_size=3).map(objects_of)
+    ),
     max_leaves=12,
 )
 

@@ -67,8 +67,9 @@ def same(left, right):
     if isinstance(left, np.ndarray):
         return left.dtype == right.dtype and np.array_equal(left, right)
     if isinstance(left, TensorDictBase):
-        return left.keys() == right.keys() and all(
-            same(left.get(name), right.get(name)) for name in left.keys()  # noqa: SIM118
+        fields = list(left.keys())
+        return fields == list(right.keys()) and all(
+            same(left.get(field), right.get(field)) for field in fields
         )
     if isinstance(left, dict):
         return left.keys() == right.keys() and all(same(left[name], right[name]) for name in left)

@@ -89,7 +89,7 @@ async def test_coroutines_refuse_what_the_plain_functions_refuse(tq):
     meta = tq.kv_put("a", "p", tag={})
     with pytest.raises(ValueError, match="not ready"):
         await tq.async_kv_batch_get("a", "p")
-    with pytest.raises(ValueError, match="select_fields.*not found"):
+    with pytest.raises(ValueError, match=r"select_fields.*not found"):
         await tq.async_kv_batch_get_by_meta(meta, "x")
     tq.close()
     with pytest.raises(AssertionError, match="has not been initialized"):

@@ -104,9 +104,7 @@ def test_cycles_of_put_get_clear_take_no_more_memory(tq, held_results):
     keys, segments, results = names(64), set(), []
     for cycle in range(50):
         put = numbered(64, 2048, cycle)
-        tq.kv_batch_put(
-            keys, f"step{cycle}", batch(x=put, n=torch.arange(64), s=[str(cycle)] * 64)
-        )
+        tq.kv_batch_put(keys, f"step{cycle}", batch(x=put, n=torch.arange(64), s=[str(cycle)] * 64))
         result = column(tq.kv_batch_get(keys, f"step{cycle}", "x"))
         assert same(stacked(result), put)
         result.values()[::512] = -1

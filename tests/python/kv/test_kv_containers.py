@@ -66,7 +66,9 @@ def test_a_list_of_numbers_stays_dense(tq, values):
 
 
 @pytest.mark.parametrize(
-    "shape", [(3, 1), (3, 4, 5), (3, 2, 0), (3, 0, 2), (3, 0), (1, 7), (1, 1), (2, 1, 1, 1)], ids=str
+    "shape",
+    [(3, 1), (3, 4, 5), (3, 2, 0), (3, 0, 2), (3, 0), (1, 7), (1, 1), (2, 1, 1, 1)],
+    ids=str,
 )
 def test_rows_of_any_shape_come_back_jagged(tq, shape):
     put = torch.rand(shape)

@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 from kv_builders import KIB, batch, column, names, numbered, rows, same, stacked, usage
-from kv_processes import Child, forked, run_script
+from kv_processes import Child, forked
 
 from transfer_queue.errors import ForkedProcessError
 
@@ -185,7 +185,7 @@ def engine_of_its_own(results):
     transfer_queue.kv_put("mine", "own", {"x": torch.arange(3)})
     got = transfer_queue.kv_batch_get("mine", "own")
     transfer_queue.close()
-    results.put((got.get("x").values().tolist()))
+    results.put(got.get("x").values().tolist())
 
 
 def test_a_spawned_process_starts_its_own_engine(tq, stored):
@@ -220,21 +220,3 @@ def test_workers_of_a_data_loader_that_never_call_the_engine(tq, stored):
     for _ in range(2):
         assert torch.equal(torch.cat(list(loader)), stored)
     assert unharmed(tq, stored)
-
-
-def test_a_child_ends_like_any_program():
-    """Interpreter shutdown included, with the parent's engine and results still in its globals."""
-    printed = run_script(
-        """
-        import os, sys, torch
-        import transfer_queue as tq
-        tq.init()
-        tq.kv_put("a", "p", {"x": torch.arange(100_000)})
-        held = tq.kv_batch_get("a", "p")
-        child = os.fork()
-        if child == 0:
-            sys.exit(0)
-        print(os.waitpid(child, 0)[1], tq.kv_list())
-        """
-    )
-    assert printed == "0 {'p': {'a': {}}}\n"

@@ -98,7 +98,9 @@ def test_a_view_can_be_taken_again_after_it_was_written_and_dropped(tq):
 def test_dense_columns_and_objects_are_writable(tq, width):
     arrays = [np.arange(width) for _ in range(2)]
     tq.kv_batch_put(
-        ["a", "b"], "p", batch(x=torch.arange(2), o=NonTensorStack(*arrays), d=NonTensorStack({}, {}))
+        ["a", "b"],
+        "p",
+        batch(x=torch.arange(2), o=NonTensorStack(*arrays), d=NonTensorStack({}, {})),
     )
     got = tq.kv_batch_get(["a", "b"], "p")
     got.get("x").fill_(7)

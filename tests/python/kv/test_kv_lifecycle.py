@@ -1,6 +1,7 @@
 """Starting and ending the engine, and its configuration."""
 
 import asyncio
+import os
 from importlib import resources
 
 import pytest
@@ -53,7 +54,7 @@ DEFAULTS = {
     "backend.MooncakeStore.device_name": "",
     "backend.MooncakeStore.hard_pin": None,
     "backend.MooncakeStore.offload.enabled": False,
-    "backend.MooncakeStore.offload.file_storage_path": "/tmp/mooncake_offload",  # noqa: S108
+    "backend.MooncakeStore.offload.file_storage_path": "/tmp/mooncake_offload",
     "backend.MooncakeStore.offload.local_buffer_size_bytes": 2147483648,
     "backend.MooncakeStore.offload.use_uring": False,
     "backend.MooncakeStore.offload.heartbeat_interval_seconds": 2,
@@ -283,6 +284,4 @@ async def test_the_client_has_coroutines_too(tq):
 
 
 def test_the_client_is_named_after_its_process(tq):
-    import os
-
     assert tq.get_client().client_id == f"TransferQueueClient_{os.getpid()}"

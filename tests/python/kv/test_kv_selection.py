@@ -18,7 +18,9 @@ def stored(tq, request):
     tokens = numbered(COUNT, request.param)
     text = [f"text{number}" for number in range(COUNT)]
     tq.kv_batch_put(
-        names(COUNT), "p", batch(tokens=tokens, score=torch.arange(COUNT), text=NonTensorStack(*text))
+        names(COUNT),
+        "p",
+        batch(tokens=tokens, score=torch.arange(COUNT), text=NonTensorStack(*text)),
     )
     return tokens, text
 
@@ -203,7 +205,7 @@ def test_get_by_meta_selects_among_the_fields_of_the_meta(tq, select):
 def test_get_by_meta_refuses_fields_that_are_not_in_the_meta(tq, fields):
     meta = by_meta(tq)
     meta.fields = fields
-    with pytest.raises(ValueError, match="select_fields.*not found"):
+    with pytest.raises(ValueError, match=r"select_fields.*not found"):
         tq.kv_batch_get_by_meta(meta, ["x"])
 
 

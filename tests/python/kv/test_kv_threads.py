@@ -110,7 +110,7 @@ def test_closing_while_others_work_ends_them_with_an_error(tq):
             tq.close()
             return
         put = numbered(8, 3000)
-        for step in range(1000):
+        for _ in range(1000):
             tq.kv_batch_put(names(8), f"p{number}", batch(x=put))
             got = column(tq.kv_batch_get(names(8), f"p{number}"))
             assert same(stacked(got), put)

@@ -258,26 +258,29 @@ impl<'py> Build<'_, 'py> {
                 )
             })?;
         let item_size: usize = dtype.getattr(pyo3::intern!(py, "itemsize"))?.extract()?;
-        // An array of objects over bytes would be an array of wild pointers.
-        let objects = dtype.getattr(pyo3::intern!(py, "hasobject"))?.is_truthy()?;
+        // Only plain numbers: an array of objects over bytes would be an array of wild pointers.
+        let kind: char = dtype.getattr(pyo3::intern!(py, "kind"))?.extract()?;
+        let plain = matches!(kind, 'b' | 'i' | 'u' | 'f' | 'c');
         let bytes = self.frames.viewable(py, frame, item_size)?;
         let needed = DType::UInt8
             .byte_len(shape)
             .and_then(|count| count.checked_mul(item_size as u64));
-        if objects || needed != Some(bytes.len() as u64) {
+        if !plain || needed != Some(bytes.len() as u64) {
             let found = bytes.len();
-            let message =
-                format!("header: {found} bytes are no array of {descr:?} and shape {shape:?}");
-            return Err(to_python(
-                py,
-                &Error::new(ErrorKind::Corrupt, message).with("frame", frame),
-            ));
+            return Err(self.no_array(frame, descr, shape, format!("{found} bytes are none")));
         }
         let buffer = Py::new(py, ExportedBytes(bytes))?;
-        self.helpers
-            .new_array
-            .bind(py)
-            .call1((PyTuple::new(py, shape)?, dtype, buffer))
+        let content = (PyTuple::new(py, shape)?, dtype, buffer);
+        let array = self.helpers.new_array.bind(py).call1(content);
+        array.map_err(|error| self.no_array(frame, descr, shape, error.to_string()))
+    }
+
+    fn no_array(&self, frame: u32, descr: &str, shape: &[u64], why: String) -> PyErr {
+        let message = format!("header: no array of dtype {descr:?} and shape {shape:?}: {why}");
+        to_python(
+            self.py,
+            &Error::new(ErrorKind::Corrupt, message).with("frame", frame),
+        )
     }
 
     fn text(&self, utf8: &[u8]) -> PyResult<Bound<'py, PyAny>> {

@@ -73,7 +73,7 @@ pub(crate) fn batch_encode_into<'py>(
         .collect();
     let returned = allocate.call1((PyList::new(py, &sizes)?,))?;
     let buffers: Vec<Bound<'py, PyAny>> = returned.try_iter()?.collect::<PyResult<_>>()?;
-    let mut slots = slots::check(py, &buffers, sizes.iter().copied())?;
+    let mut slots = slots::check(py, &buffers, sizes.iter().copied(), &batch.frames)?;
     slots::write(py, &batch, &mut slots, checksum, workers)?;
     Ok((returned, sizes))
 }

@@ -11,6 +11,8 @@ pub(crate) struct Helpers {
     pub(crate) parameter: Py<PyType>,
     pub(crate) ndarray: Py<PyType>,
     pub(crate) is_neg: Py<PyAny>,
+    pub(crate) int8: Py<PyAny>,
+    pub(crate) uint8: Py<PyAny>,
     pub(crate) new_array: Py<PyAny>,
     pub(crate) new_dtype: Py<PyAny>,
     pub(crate) reduce_value: Py<PyAny>,
@@ -44,6 +46,8 @@ impl Helpers {
         let tensor = class(&torch, "Tensor")?;
         Ok(Self {
             is_neg: tensor.bind(py).getattr("is_neg")?.unbind(),
+            int8: function(&torch, "int8")?,
+            uint8: function(&torch, "uint8")?,
             tensor,
             parameter: class(&py.import("torch.nn")?, "Parameter")?,
             ndarray: class(&numpy, "ndarray")?,

@@ -1,5 +1,7 @@
 //! The caller's buffers: as many as values, large enough, writable, and not overlapping.
 
+use std::ops::Range;
+
 use pyo3::prelude::*;
 use tq_codec::{Plan, Slot, write_batch};
 use tq_proto::{Error, ErrorKind};
@@ -8,7 +10,7 @@ use super::encode::PlannedBatch;
 use crate::errors::{OrRaise, raise, to_python};
 use crate::fence::{OwnedBytes, PyFrame};
 
-/// Checks the buffers for these sizes.
+/// Checks the buffers for values of these sizes and frames.
 ///
 /// # Errors
 /// Kind `InvalidArgument`, naming the first slot that is wrong.
@@ -16,6 +18,7 @@ pub(super) fn check(
     py: Python<'_>,
     buffers: &[Bound<'_, PyAny>],
     sizes: impl ExactSizeIterator<Item = u64>,
+    frames: &[PyFrame],
 ) -> PyResult<Vec<OwnedBytes>> {
     if buffers.len() != sizes.len() {
         let message = format!(
@@ -29,7 +32,7 @@ pub(super) fn check(
     for (slot, (buffer, size)) in buffers.iter().zip(sizes).enumerate() {
         slots.push(check_one(py, slot, buffer, size)?);
     }
-    check_overlap(py, &slots)?;
+    check_values(py, &places(py, &slots)?, frames)?;
     Ok(slots)
 }
 
@@ -62,20 +65,51 @@ fn check_one(
         .ok_or_else(|| wrong(format!("the buffer has no {size} bytes")))
 }
 
-fn check_overlap(py: Python<'_>, slots: &[OwnedBytes]) -> PyResult<()> {
-    // Slices of one region usually come in ascending order; then one pass is enough.
-    let ranges: Vec<_> = slots.iter().map(OwnedBytes::addresses).collect();
-    let mut order: Vec<usize> = (0..ranges.len())
-        .filter(|slot| !ranges[*slot].is_empty())
+/// Address ranges of the slots that are not empty, ascending, with their numbers.
+fn places(py: Python<'_>, slots: &[OwnedBytes]) -> PyResult<Vec<(Range<usize>, usize)>> {
+    let mut places: Vec<_> = slots
+        .iter()
+        .enumerate()
+        .map(|(slot, bytes)| (bytes.addresses(), slot))
+        .filter(|(place, _)| !place.is_empty())
         .collect();
-    if !order.is_sorted_by_key(|slot| ranges[*slot].start) {
-        order.sort_unstable_by_key(|slot| ranges[*slot].start);
+    // Slices of one region usually come in ascending order already.
+    if !places.is_sorted_by_key(|(place, _)| place.start) {
+        places.sort_unstable_by_key(|(place, _)| place.start);
     }
-    for pair in order.windows(2) {
-        if ranges[pair[0]].end > ranges[pair[1]].start {
-            let (a, b) = (pair[0].min(pair[1]), pair[0].max(pair[1]));
-            let message = format!("the buffers of slots {a} and {b} overlap");
+    for pair in places.windows(2) {
+        let ((left, a), (right, b)) = (&pair[0], &pair[1]);
+        if left.end > right.start {
+            let message = format!("the buffers of slots {} and {} overlap", a.min(b), a.max(b));
             return Err(raise(py, ErrorKind::InvalidArgument, message));
+        }
+    }
+    Ok(places)
+}
+
+/// No value may lie where another is about to be written.
+fn check_values(
+    py: Python<'_>,
+    places: &[(Range<usize>, usize)],
+    frames: &[PyFrame],
+) -> PyResult<()> {
+    let (Some((lowest, _)), Some((highest, _))) = (places.first(), places.last()) else {
+        return Ok(());
+    };
+    for frame in frames {
+        let read = frame.addresses();
+        if read.is_empty() || read.end <= lowest.start || highest.end <= read.start {
+            continue;
+        }
+        let next = places.partition_point(|(place, _)| place.end <= read.start);
+        if let Some((place, slot)) = places.get(next)
+            && place.start < read.end
+        {
+            let error = Error::new(
+                ErrorKind::InvalidArgument,
+                "the buffer holds a part of the values that are to be encoded",
+            );
+            return Err(to_python(py, &error.with("slot", slot)));
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! torch tensors. A plain dense tensor in host memory takes one C call; all others are reduced in
 //! Python to plain tensors and a name.
 
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use tq_codec::header::tensor_flags;
 use tq_proto::{DType, ErrorKind};
@@ -114,6 +115,19 @@ fn readable_as_is(helpers: &Helpers, tensor: &Bound<'_, PyAny>) -> PyResult<Opti
     let Some(managed) = ManagedTensor::of(tensor)? else {
         return Ok(None);
     };
+    // Integers of less than a byte are described as bytes too.
+    let byte_dtype = match managed.dtype() {
+        DType::Int8 => Some(&helpers.int8),
+        DType::UInt8 => Some(&helpers.uint8),
+        _ => None,
+    };
+    if let Some(expected) = byte_dtype
+        && !tensor
+            .getattr(pyo3::intern!(tensor.py(), "dtype"))?
+            .is(expected)
+    {
+        return Ok(None);
+    }
     // A lazily conjugated or negated tensor's bytes are not its values.
     let complex = matches!(
         managed.dtype(),
@@ -156,6 +170,9 @@ pub(crate) fn tensor_of<'py>(
 }
 
 /// The tensor that a header describes.
+///
+/// # Errors
+/// Kind `Corrupt` where torch has no such tensor.
 pub(super) fn decode<'py>(
     py: Python<'py>,
     helpers: &Helpers,
@@ -163,13 +180,48 @@ pub(super) fn decode<'py>(
     node: tq_codec::TensorNode,
     shape: &[u64],
 ) -> PyResult<Bound<'py, PyAny>> {
-    let tensor = tensor_of(py, bytes, node.dtype, shape)?;
+    check_strides(py, shape)?;
+    let tensor =
+        tensor_of(py, bytes, node.dtype, shape).map_err(|error| not_a_tensor(py, error))?;
     let requires_grad = node.flags & tensor_flags::REQUIRES_GRAD != 0;
     if node.flags & tensor_flags::PARAMETER != 0 {
-        return helpers.parameter.bind(py).call1((tensor, requires_grad));
+        let parameter = helpers.parameter.bind(py);
+        return parameter
+            .call1((tensor, requires_grad))
+            .map_err(|error| not_a_tensor(py, error));
     }
     if requires_grad {
-        tensor.call_method1(pyo3::intern!(py, "requires_grad_"), (true,))?;
+        let name = pyo3::intern!(py, "requires_grad_");
+        tensor
+            .call_method1(name, (true,))
+            .map_err(|error| not_a_tensor(py, error))?;
     }
     Ok(tensor)
+}
+
+/// An empty tensor may have any other dimensions, but its strides have to fit 64 bits, signed.
+fn check_strides(py: Python<'_>, shape: &[u64]) -> PyResult<()> {
+    let fits = shape.iter().try_fold(1i64, |stride, dim| {
+        stride.checked_mul(i64::try_from(*dim).ok()?.max(1))
+    });
+    if fits.is_some() {
+        return Ok(());
+    }
+    Err(raise(
+        py,
+        ErrorKind::Corrupt,
+        format!("header: no tensor can have the shape {shape:?}"),
+    ))
+}
+
+/// What torch refuses to build, a header should not have described.
+fn not_a_tensor(py: Python<'_>, error: PyErr) -> PyErr {
+    if error.is_instance_of::<PyRuntimeError>(py) || error.is_instance_of::<PyValueError>(py) {
+        return raise(
+            py,
+            ErrorKind::Corrupt,
+            format!("header: torch has no such tensor: {error}"),
+        );
+    }
+    error
 }

@@ -1,5 +1,7 @@
 //! The bytes of one frame of a value that is being encoded.
 
+use std::ops::Range;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use tq_codec::{FrameSource, Strided};
@@ -18,7 +20,33 @@ pub(crate) struct PyFrame {
 
 enum Extent {
     Contiguous(u64),
-    Strided(Box<Strided>),
+    Strided(Box<Scattered>),
+}
+
+struct Scattered {
+    walk: Strided,
+    /// Bytes from the lowest-lying element to `first`, and from there to the end of the highest.
+    below: usize,
+    above: usize,
+}
+
+impl Scattered {
+    fn new(walk: Strided, shape: &[u64], strides: &[i64], item_size: u64) -> Self {
+        let (mut below, mut above) = (0u64, item_size);
+        for (dim, stride) in shape.iter().zip(strides) {
+            let reach = dim.saturating_sub(1).saturating_mul(stride.unsigned_abs());
+            if *stride < 0 {
+                below = below.saturating_add(reach);
+            } else {
+                above = above.saturating_add(reach);
+            }
+        }
+        Self {
+            walk,
+            below: below as usize,
+            above: above as usize,
+        }
+    }
 }
 
 #[allow(dead_code, reason = "held for what dropping them does")]
@@ -27,6 +55,16 @@ enum Keep {
     Buffer(BufferExport),
     Tensor(ManagedTensor),
     Bytes(OwnedBytes),
+}
+
+/// `None` where the size exceeds 64 bits.
+fn extent(shape: &[u64], strides: &[i64], item_size: u64) -> Option<Extent> {
+    let walk = Strided::new(shape, strides, item_size)?;
+    Some(if walk.is_contiguous() {
+        Extent::Contiguous(walk.len())
+    } else {
+        Extent::Strided(Box::new(Scattered::new(walk, shape, strides, item_size)))
+    })
 }
 
 // SAFETY: the pointer names memory that `keep` holds in place; it is only read, through raw copies.
@@ -58,12 +96,13 @@ impl PyFrame {
     /// The elements of a strided buffer (a NumPy array), row-major. `None` where the size exceeds
     /// 64 bits.
     pub(crate) fn of_array(export: BufferExport, shape: &[u64]) -> Option<Self> {
-        let strided = Strided::new(shape, &export.strides(), export.item_size())?;
-        Some(Self::strided(
-            export.pointer(),
-            strided,
-            Keep::Buffer(export),
-        ))
+        let (strides, item_size) = (export.strides(), export.item_size());
+        let extent = extent(shape, &strides, item_size)?;
+        Some(Self {
+            first: export.pointer(),
+            extent,
+            keep: Keep::Buffer(export),
+        })
     }
 
     /// The elements of a tensor on the CPU, row-major. `None` where the size exceeds 64 bits.
@@ -82,8 +121,12 @@ impl PyFrame {
             .iter()
             .map(|stride| stride * item_size as i64)
             .collect();
-        let strided = Strided::new(tensor.shape(), &strides, item_size)?;
-        Some(Self::strided(tensor.first(), strided, Keep::Tensor(tensor)))
+        let extent = extent(tensor.shape(), &strides, item_size)?;
+        Some(Self {
+            first: tensor.first(),
+            extent,
+            keep: Keep::Tensor(tensor),
+        })
     }
 
     /// Bytes as they are.
@@ -95,16 +138,12 @@ impl PyFrame {
         }
     }
 
-    fn strided(first: *const u8, strided: Strided, keep: Keep) -> Self {
-        let extent = if strided.is_contiguous() {
-            Extent::Contiguous(strided.len())
-        } else {
-            Extent::Strided(Box::new(strided))
-        };
-        Self {
-            first,
-            extent,
-            keep,
+    /// Addresses of the memory that is read, from the lowest-lying byte to behind the highest.
+    pub(crate) fn addresses(&self) -> Range<usize> {
+        let first = self.first.addr();
+        match &self.extent {
+            Extent::Contiguous(len) => first..first + *len as usize,
+            Extent::Strided(scattered) => first - scattered.below..first + scattered.above,
         }
     }
 
@@ -133,7 +172,7 @@ impl FrameSource for PyFrame {
     fn len(&self) -> u64 {
         match &self.extent {
             Extent::Contiguous(len) => *len,
-            Extent::Strided(strided) => strided.len(),
+            Extent::Strided(scattered) => scattered.walk.len(),
         }
     }
 
@@ -148,12 +187,16 @@ impl FrameSource for PyFrame {
                 // `dst` is a slot that was checked against aliasing, or memory of our own.
                 unsafe { copy_raw(self.first.add(offset as usize), dst) };
             }
-            Extent::Strided(strided) => {
-                strided.for_each_piece(offset, dst.len(), |from, to, len| {
-                    // SAFETY: `from` is the offset of an element inside the exported tensor or array,
-                    // whose `len` bytes lie back to back; see above for `dst`.
-                    unsafe { copy_raw(self.first.offset(from as isize), &mut dst[to..to + len]) };
-                });
+            Extent::Strided(scattered) => {
+                scattered
+                    .walk
+                    .for_each_piece(offset, dst.len(), |from, to, len| {
+                        // SAFETY: `from` is the offset of an element inside the exported tensor or array,
+                        // whose `len` bytes lie back to back; see above for `dst`.
+                        unsafe {
+                            copy_raw(self.first.offset(from as isize), &mut dst[to..to + len]);
+                        };
+                    });
             }
         }
     }

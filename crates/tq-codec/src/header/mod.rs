@@ -20,9 +20,10 @@
 //! Frames are named in the order of the frame table, each exactly once: two values never share
 //! memory, and a short header cannot make a reader copy one frame many times.
 //!
-//! A map's keys are any values. Integers and lengths are written in their shortest form and floats in
-//! 64 bits; any form msgpack has for them is read. The numbers directly inside a tag are stricter:
-//! integers are of an unsigned form (of any width), both parts of a complex number of 64 bits.
+//! A map's keys are any values. Integers, counts and lengths are written in their shortest form, but
+//! floats in 64 bits and an extension's length in 32; any form msgpack has for them is read. The
+//! numbers directly inside a tag are stricter: integers are of an unsigned form (of any width), both
+//! parts of a complex number are floats of 64 bits.
 
 mod cursor;
 mod frame_lengths;
@@ -84,4 +85,6 @@ pub mod tensor_flags {
     pub const REQUIRES_GRAD: u8 = 1;
     /// The tensor is an `nn.Parameter`.
     pub const PARAMETER: u8 = 2;
+    /// All bits that have a meaning.
+    pub const KNOWN: u8 = REQUIRES_GRAD | PARAMETER;
 }

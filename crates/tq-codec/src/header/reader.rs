@@ -5,7 +5,7 @@
 use tq_proto::DType;
 
 use super::cursor::Cursor;
-use super::{FrameLengths, Node, Tag, TensorNode};
+use super::{FrameLengths, Node, Tag, TensorNode, tensor_flags};
 use crate::error::FormatError;
 use crate::layout::MAX_DEPTH;
 
@@ -200,8 +200,10 @@ impl<'a> HeaderReader<'a> {
             .and_then(DType::from_code)
             .ok_or(FormatError::UnknownDType { code })?;
         let flags_at = self.cursor.at();
-        let flags =
-            u8::try_from(self.cursor.uint_value()?).map_err(|_| FormatError::HeaderSyntax {
+        let flags = u8::try_from(self.cursor.uint_value()?)
+            .ok()
+            .filter(|flags| flags & !tensor_flags::KNOWN == 0)
+            .ok_or(FormatError::HeaderSyntax {
                 at: flags_at,
                 what: "tensor flags",
             })?;

@@ -133,6 +133,7 @@ const FLOATS: u8 = 12;
 #[case::dtype_after_the_last(TENSOR, &[23, 0, 0, 0], Lie::UnknownDType { code: 23 })]
 #[case::dtype_beyond_a_byte(TENSOR, &[0xcd, 1, 2, 0, 0, 0], Lie::UnknownDType { code: 258 })]
 #[case::flags_beyond_a_byte(TENSOR, &[FLOATS, 0xcd, 1, 0, 0, 0], syntax(4, "tensor flags"))]
+#[case::flags_without_a_meaning(TENSOR, &[FLOATS, 4, 0, 0], syntax(4, "tensor flags"))]
 #[case::dimensions_beyond_the_header(
     TENSOR, &[FLOATS, 0, 0, 3, 1, 1], Lie::CountTooLarge { count: 3, at: 6 }
 )]

@@ -26,6 +26,11 @@ const LAST: u64 = u64::MAX - 63;
 #[case::frame_in_another(OFFSET_1, 192, Lie::FrameOverlap { frame: 1, offset: 192 })]
 #[case::frame_that_is_another(OFFSET_1, 128, Lie::FrameOverlap { frame: 1, offset: 128 })]
 #[case::frame_that_swallows_the_next(LEN_0, 129, Lie::FrameOverlap { frame: 1, offset: 256 })]
+#[case::gap_before_the_first_frame(
+    OFFSET_0, 192, Lie::FrameGap { frame: 0, offset: 192, expected: 128 }
+)]
+#[case::gap_between_frames(LEN_0, 64, Lie::FrameGap { frame: 1, offset: 256, expected: 192 })]
+#[case::gap_after_an_empty_frame(LEN_0, 0, Lie::FrameGap { frame: 1, offset: 256, expected: 128 })]
 #[case::one_byte_beyond(
     LEN_1, 65, Lie::FrameOutOfBounds { frame: 1, offset: 256, len: 65, total: 320 }
 )]
@@ -61,7 +66,7 @@ fn a_place_that_cannot_be_is_named(#[case] at: usize, #[case] lie: u64, #[case] 
 }
 
 #[test]
-fn frames_out_of_order_overlap() {
+fn frames_out_of_order_leave_a_gap() {
     let mut buffer = two_frames(false);
     for (at, entry) in [(OFFSET_0, [256u64, 1]), (OFFSET_1, [128, 70])] {
         buffer[at..at + 8].copy_from_slice(&entry[0].to_le_bytes());
@@ -70,9 +75,10 @@ fn frames_out_of_order_overlap() {
     seal(&mut buffer);
     assert_eq!(
         lie_found(&buffer),
-        Lie::FrameOverlap {
-            frame: 1,
-            offset: 128
+        Lie::FrameGap {
+            frame: 0,
+            offset: 256,
+            expected: 128
         }
     );
 }
