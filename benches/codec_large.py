@@ -28,9 +28,7 @@ def main() -> None:
     encode = partial(serial_utils.batch_encode_into, dicts, region)
     buffers, _ = encode(num_workers=1)
     sources = [one["pixel_values"].numpy().reshape(-1).view("uint8") for one in dicts]
-    targets = [
-        buffer[-source.nbytes :] for buffer, source in zip(buffers, sources, strict=True)
-    ]
+    targets = [buffer[-source.nbytes :] for buffer, source in zip(buffers, sources, strict=True)]
     copy = partial(copy_all, targets, sources)
     works: dict[str, Work] = {
         "copy, 1 thread": copy,

@@ -8,43 +8,60 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from measure import is_ours
+from measure import Results, is_ours, timed
 
-__all__ = ["gateway", "prepare"]
+__all__ = ["gateway"]
 
-#: The PyPI package asks Ray for one CPU per controller and storage unit, and waits for them for
-#: ever; the number is only bookkeeping of Ray's.
+#: The PyPI package asks Ray for one CPU for the controller and for each storage unit, and waits for
+#: them for ever. Ray only keeps books on this number.
 _RAY_CPUS = 8
-#: Its payload does not go through Ray's object store.
+#: No payload goes through Ray's object store.
 _RAY_OBJECT_STORE_BYTES = 200 << 20
 
 
-def prepare() -> None:
-    """Starts what the package needs before ``init``: Ray for the PyPI package, nothing for ours."""
-    os.environ.setdefault("TQ_LOGGING_LEVEL", "WARNING")
-    if not is_ours():
-        import ray
-
-        ray.init(
-            num_cpus=_RAY_CPUS,
-            include_dashboard=False,
-            object_store_memory=_RAY_OBJECT_STORE_BYTES,
-            logging_level=logging.ERROR,
-        )
-
-
 @contextmanager
-def gateway() -> Iterator[ModuleType]:
-    """The package, initialised with its defaults, and closed afterwards."""
-    prepare()
+def gateway(results: Results | None = None) -> Iterator[ModuleType]:
+    """The package, initialised with its defaults, and closed afterwards.
+
+    PyTorch and tensordict, which both packages need, have to be imported before; then ``results``
+    gets the seconds of the import, of ``init`` and of ``close``. Ray is up before the clock of
+    ``init`` starts: in a job that uses it, it is there already.
+    """
+    os.environ.setdefault("TQ_LOGGING_LEVEL", "ERROR")
+    imported = timed(_import)
+    if not is_ours():
+        _start_ray()
     import transfer_queue as tq
 
-    tq.init()
+    initialised = timed(tq.init)
     try:
         yield tq
     finally:
-        tq.close()
+        closed = timed(tq.close)
         if not is_ours():
-            import ray
+            _stop_ray()
+    if results is not None:
+        results.add("import, beside PyTorch", [imported])
+        results.add("init", [initialised])
+        results.add("close", [closed])
 
-            ray.shutdown()
+
+def _import() -> None:
+    import transfer_queue  # noqa: F401
+
+
+def _start_ray() -> None:
+    import ray
+
+    ray.init(
+        num_cpus=_RAY_CPUS,
+        include_dashboard=False,
+        object_store_memory=_RAY_OBJECT_STORE_BYTES,
+        logging_level=logging.ERROR,
+    )
+
+
+def _stop_ray() -> None:
+    import ray
+
+    ray.shutdown()

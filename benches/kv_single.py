@@ -1,9 +1,10 @@
-"""One sample of 1 KiB at a time: the latency of the smallest put, get, tag and clear."""
+"""One sample of 1 KiB at a time, and how long a process takes to get there."""
 
 from __future__ import annotations
 
 from functools import partial
 
+import tensordict  # noqa: F401
 import torch
 
 from gateway import gateway
@@ -23,27 +24,23 @@ def main() -> None:
     keys = [f"key_{number}" for number in range(len(tensors))]
     results = Results("kv_single")
 
-    with gateway() as tq:
-        on_each = {
-            "kv_put, 1 KiB": [
-                partial(tq.kv_put, key=key, partition_id=PARTITION, fields={"field_0": tensor})
-                for key, tensor in zip(keys, tensors, strict=True)
-            ],
-            "kv_batch_get, 1 KiB": [
-                partial(tq.kv_batch_get, keys=[key], partition_id=PARTITION) for key in keys
-            ],
-            "kv_put, tag only": [
-                partial(tq.kv_put, key=key, partition_id=PARTITION, tag={"score": number})
-                for number, key in enumerate(keys)
-            ],
-        }
-        for name, works in on_each.items():
-            results.add(name, [timed(work) for work in works][WARM_UP:])
+    with gateway(results) as tq:
+        put = partial(tq.kv_put, partition_id=PARTITION)
+        get = partial(tq.kv_batch_get, partition_id=PARTITION)
+        clear = partial(tq.kv_clear, partition_id=PARTITION)
+        pairs = list(zip(keys, tensors, strict=True))
 
-        for key, tensor in zip(keys[::97], tensors[::97], strict=True):
-            read = tq.kv_batch_get(keys=[key], partition_id=PARTITION)["field_0"]
-            assert torch.equal(read.unbind()[0], tensor), "another tensor came back"
-        clears = [partial(tq.kv_clear, keys=[key], partition_id=PARTITION) for key in keys]
+        puts = [partial(put, key=key, fields={"field_0": tensor}) for key, tensor in pairs]
+        results.add("kv_put, 1 KiB", [timed(work) for work in puts][WARM_UP:])
+        gets = [partial(get, keys=[key]) for key in keys]
+        results.add("kv_batch_get, 1 KiB", [timed(work) for work in gets][WARM_UP:])
+        tags = [partial(put, key=key, tag={"row": row}) for row, key in enumerate(keys)]
+        results.add("kv_put, tag only", [timed(work) for work in tags][WARM_UP:])
+
+        for key, tensor in pairs[::37]:
+            read = get(keys=[key])["field_0"].unbind()[0]
+            assert torch.equal(read, tensor), "another tensor came back"
+        clears = [partial(clear, keys=[key]) for key in keys]
         results.add("kv_clear, 1 key", [timed(work) for work in clears][WARM_UP:])
     results.write(out)
 

@@ -11,19 +11,32 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["Results", "Work", "interleaved", "is_ours", "out_path", "repeated", "timed"]
+__all__ = [
+    "Results",
+    "Work",
+    "interleaved",
+    "is_ours",
+    "out_path",
+    "repeated",
+    "timed",
+    "timed_result",
+]
 
 Work = Callable[[], object]
+T = TypeVar("T")
 
 #: From this many measurements on, a tail percentile says something.
 _TAIL_FROM = 100
 
 
 def is_ours() -> bool:
-    """Whether this interpreter has the Rust core, or the PyPI package."""
-    return importlib.util.find_spec("transfer_queue._core") is not None
+    """Whether this interpreter has the Rust core, or the PyPI package. Imports neither."""
+    found = importlib.util.find_spec("transfer_queue")
+    if found is None or found.origin is None:
+        raise SystemExit("this interpreter has no transfer_queue; install the package first")
+    return any(Path(found.origin).parent.glob("_core.*so"))
 
 
 def out_path(description: str | None) -> Path:
@@ -34,13 +47,16 @@ def out_path(description: str | None) -> Path:
     return out
 
 
-def timed(work: Work) -> float:
-    """Seconds that ``work`` takes. What it returns is freed after the clock has stopped."""
+def timed_result(work: Callable[[], T]) -> tuple[float, T]:
+    """Seconds that ``work`` takes, and what it returns."""
     start = time.perf_counter()
     result = work()
-    seconds = time.perf_counter() - start
-    del result
-    return seconds
+    return time.perf_counter() - start, result
+
+
+def timed(work: Work) -> float:
+    """Seconds that ``work`` takes. What it returns is freed after the clock has stopped."""
+    return timed_result(work)[0]
 
 
 def repeated(work: Work, times: int, *, warm_up: int = 1) -> list[float]:

@@ -81,7 +81,10 @@ def texts(rows: int, row_bytes: int, seed: int = 0) -> Payload:
     """Strings of ``row_bytes`` ASCII characters."""
     rng = np.random.default_rng(seed)
     letters = np.frombuffer(_LETTERS, np.uint8)
-    made = [letters[rng.integers(0, len(letters), row_bytes)].tobytes().decode() for _ in range(rows)]
+    made = []
+    for _ in range(rows):
+        places = rng.integers(0, len(letters), row_bytes, np.uint8)
+        made.append(letters[places].tobytes().decode())
     return TensorDict({"field_0": NonTensorStack(*made)}, batch_size=[rows]), rows * row_bytes
 
 

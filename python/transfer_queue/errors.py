@@ -40,8 +40,11 @@ class InvalidArgumentError(TransferQueueError, ValueError):
     """The arguments contradict each other or the documented contract."""
 
 
-class StorageKeyNotFoundError(TransferQueueError, KeyError):
-    """A sample or field that was asked for does not exist (any more)."""
+class StorageKeyNotFoundError(TransferQueueError, KeyError, ValueError):
+    """A key, sample or field that was asked for does not exist (any more).
+
+    Callers of ``kv_batch_get`` catch ValueError for it, callers of the storage layer KeyError.
+    """
 
 
 class NotReadyError(TransferQueueError, ValueError):

@@ -2,10 +2,10 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`fence`] | the unsafe: buffer protocol, DLPack, raw copies |
-//! | [`errors`] | error kinds as Python exceptions |
-//! | [`codec`] | Python values to packed buffers and back |
-//! | [`engine`] | the embedded engine |
+//! | `fence` | the unsafe: buffer protocol, DLPack, raw copies |
+//! | `errors` | error kinds as Python exceptions |
+//! | `codec` | Python values to packed buffers and back |
+//! | `engine` | the embedded engine |
 //!
 //! No panic crosses into Python, blocking work runs detached, and no signature has a pointer.
 

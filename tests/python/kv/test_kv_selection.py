@@ -76,10 +76,6 @@ def test_known_keys_warn_of_nothing(tq, stored, caplog):
 
 
 @pytest.mark.parametrize(("keys", "partition"), [(["nobody"], "p"), (["k0"], "other")], ids=str)
-@pytest.mark.xfail(
-    strict=True,
-    reason="StorageKeyNotFoundError is a KeyError only; callers of 0.1.11 catch ValueError",
-)
 def test_nothing_found_is_a_value_error(tq, stored, keys, partition):
     with pytest.raises(ValueError, match="keys or partition were not found!"):
         tq.kv_batch_get(keys, partition)
