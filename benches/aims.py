@@ -1,5 +1,5 @@
-"""What the measurements are held to. Every aim is a ratio of two times of one run, so it may be read
-on any machine.
+"""What the measurements are held to. Every aim is a ratio of two times of one run, so it holds
+for any machine.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ AIMS = [
     Aim("kv_single", "kv_put, 1 KiB", 20, statistic="p99"),
     Aim("kv_single", "kv_batch_get, 1 KiB", 20),
     Aim("kv_single", "kv_batch_get, 1 KiB", 20, statistic="p99"),
-    Aim("kv_single", "import, beside PyTorch", 1),
+    Aim("kv_single", "import without PyTorch", 1),
     Aim("kv_single", "init", 1),
     Aim("kv_batch", "kv_batch_put, 4 fields", 20),
     Aim("kv_batch", "kv_batch_get, 4 fields", 100),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from transfer_queue.utils import serial_utils
-
 from measure import Results, interleaved, out_path
 from payloads import tiny_tensors
 from regions import WarmRegion
+
+from transfer_queue.utils import serial_utils
 
 COUNT = 10_000
 TURNS = 5

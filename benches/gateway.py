@@ -41,7 +41,7 @@ def gateway(results: Results | None = None) -> Iterator[ModuleType]:
         if not is_ours():
             _stop_ray()
     if results is not None:
-        results.add("import, beside PyTorch", [imported])
+        results.add("import without PyTorch", [imported])
         results.add("init", [initialised])
         results.add("close", [closed])
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import torch
-
 from gateway import gateway
 from measure import Results, is_ours, out_path, repeated, timed
 from payloads import dense_fields

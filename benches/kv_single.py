@@ -6,7 +6,6 @@ from functools import partial
 
 import tensordict  # noqa: F401
 import torch
-
 from gateway import gateway
 from measure import Results, is_ours, out_path, timed
 from payloads import tiny_tensors

@@ -18,21 +18,22 @@ scripts, the same seeded data and the public API only. Every script checks the c
 back before it writes a figure.
 
 ```console
-$ make bench                                          # installs the PyPI package into .venv-peer first
-$ make bench ARGS='--peer /path/to/python'            # an interpreter that has it already
-$ make bench ARGS='--no-peer'                         # ours alone
-$ make bench ARGS='--only codec_small --rounds 9'     # one scenario, more rounds
-$ make bench ARGS='--page'                            # also rewrites this page
+$ make bench                                        # installs the PyPI package into .venv-peer
+$ make bench ARGS='--peer /path/to/python'          # an interpreter that has it already
+$ make bench ARGS='--no-peer'                       # ours alone
+$ make bench ARGS='--only codec_small --rounds 9'   # one scenario, more rounds
+$ make bench ARGS='--page'                          # also rewrites this page
 ```
 
-The packages take turns, a new process for each (PyPI, ours, PyPI, ours, ...). A figure is the median
-over the rounds of each process's median, with the smallest and the largest in brackets; a ratio is
-taken within each round, and its median stands here. Ours runs embedded, without Ray. The PyPI package
-runs as it does by default: its controller and two storage units are Ray actors on the same host.
-"Copy" is `numpy.copyto` into memory whose pages have been touched, in turns with what stands beside it.
+The packages take turns, a new process for each (PyPI, ours, PyPI, ours, ...). A figure is the
+median over the rounds of each process's median, with the smallest and the largest in brackets; a
+ratio is taken within each round, and its median stands here. Ours runs embedded, without Ray. The PyPI
+package runs as it does by default: its controller and two storage units are Ray actors on the same
+host. "Copy" is `numpy.copyto` into memory whose pages have been touched, in turns with what stands
+beside it.
 
-**Only ratios of one run mean something.** The times are of one machine on one day; another machine, or
-the same one under load, gives others. Each run is kept as JSON in `benches/record/`.
+**Only ratios of one run mean something.** The times are of one machine on one day; another machine,
+or the same one under load, gives others. Each run is kept as JSON in `benches/record/`.
 """
 
 _TITLES = {

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from importlib import resources
 
-from transfer_queue import interface
+from transfer_queue import interface as interface
 from transfer_queue.client import TransferQueueClient
 from transfer_queue.errors import StorageKeyNotFoundError
 from transfer_queue.interface import (
@@ -54,7 +54,6 @@ __all__ = [
     "close",
     "get_client",
     "init",
-    "interface",
     "kv_batch_get",
     "kv_batch_get_by_meta",
     "kv_batch_put",

@@ -37,7 +37,7 @@ class Engine:
     def plan_put(
         self,
         partition: str,
-        keys: Sequence[str],
+        keys: list[str],
         columns: list[tuple[Any, ...]],
         tags: list[dict[str, Any]] | None,
         allow_pickle: bool,
@@ -45,14 +45,14 @@ class Engine:
     def plan_get(
         self,
         partition: str,
-        keys: Sequence[str],
-        select: Sequence[str] | None,
+        keys: list[str],
+        select: list[str] | None,
         allow_pickle: bool,
     ) -> PlannedGet: ...
     def list_samples(
         self, partition: str | None, allow_pickle: bool
     ) -> dict[str, dict[str, dict[str, Any]]]: ...
-    def clear(self, partition: str, keys: Sequence[str]) -> int: ...
+    def clear(self, partition: str, keys: list[str]) -> int: ...
     def clear_partition(self, partition: str) -> int | None: ...
     def partitions(self) -> list[str]: ...
     def usage(self) -> dict[str, int]: ...

@@ -113,7 +113,13 @@ impl Arena {
         if shared.birthplace.is_foreign() {
             return Err(LoanError::ForeignProcess);
         }
-        let (piece, segment) = shared.reserve(bytes)?;
+        let (piece, segment) = match shared.reserve(bytes) {
+            // Memory that only waits for its revert is as good as free, and soon is.
+            Err(LoanError::CapacityExceeded { .. }) if shared.keeper.settle() => {
+                shared.reserve(bytes)?
+            }
+            reserved => reserved?,
+        };
         Ok(Loan::new(
             piece,
             bytes,

@@ -26,6 +26,9 @@ pub(crate) struct Keeper {
 #[derive(Debug, Default)]
 struct Inbox {
     reverts: VecDeque<Revert>,
+    /// Reverts asked for and reverts done, ever; they are done in order.
+    asked: u64,
+    done: u64,
     trim: bool,
     stopped: bool,
 }
@@ -59,8 +62,23 @@ impl Keeper {
             return false;
         }
         inbox.reverts.push_back((segment, start));
+        inbox.asked += 1;
         drop(inbox);
-        self.changed.notify_one();
+        self.changed.notify_all();
+        true
+    }
+
+    /// Waits until every revert that was asked for is done. False where there was none to wait for,
+    /// so that the caller's memory cannot have become free.
+    pub(crate) fn settle(&self) -> bool {
+        let mut inbox = lock(&self.inbox);
+        let asked = inbox.asked;
+        if inbox.stopped || inbox.done >= asked {
+            return false;
+        }
+        while !inbox.stopped && inbox.done < asked {
+            inbox = wait(&self.changed, inbox);
+        }
         true
     }
 
@@ -73,7 +91,7 @@ impl Keeper {
         }
         inbox.trim = true;
         drop(inbox);
-        keeper.changed.notify_one();
+        keeper.changed.notify_all();
         if let Err(error) = Self::start(shared) {
             tracing::warn!(%error, "no thread tq-revert; giving memory back in place");
             lock(&keeper.inbox).trim = false;
@@ -97,13 +115,19 @@ impl Keeper {
     }
 
     fn run(&self, shared: &Arc<Shared>) {
+        // Should a revert panic, nobody may wait for those behind it.
+        let _ended = Ended(self);
         while let Some(work) = self.next() {
             match work {
-                Work::Revert((segment, start)) => match shared.scanner() {
-                    Some(scanner) => segment.revert_at(start, scanner),
-                    // No view was ever granted without a scanner, so nothing can wait.
-                    None => segment.release_at(start),
-                },
+                Work::Revert((segment, start)) => {
+                    match shared.scanner() {
+                        Some(scanner) => segment.revert_at(start, scanner),
+                        // No view was ever granted without a scanner, so nothing can wait.
+                        None => segment.release_at(start),
+                    }
+                    lock(&self.inbox).done += 1;
+                    self.changed.notify_all();
+                }
                 Work::Trim => shared.trim(),
             }
         }
@@ -123,5 +147,15 @@ impl Keeper {
             }
             inbox = wait(&self.changed, inbox);
         }
+    }
+}
+
+/// Wakes whoever waits for the thread when it ends, however it ends.
+struct Ended<'a>(&'a Keeper);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.inbox).stopped = true;
+        self.0.changed.notify_all();
     }
 }

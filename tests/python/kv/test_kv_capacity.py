@@ -100,11 +100,6 @@ def test_memory_of_a_result_that_is_held_stays_taken(tq_limited):
     tq.kv_batch_put(names(12), "p", of_bytes(12, 50))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=CapacityExceededError,
-    reason="a put is refused while dropped results are being reverted; it should wait for them",
-)
 def test_memory_of_a_result_that_was_dropped_is_there_for_the_next_put(tq_limited):
     tq = tq_limited(total_storage_bytes=64 * MIB)
     put = of_bytes(768)

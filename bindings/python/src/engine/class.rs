@@ -1,16 +1,17 @@
 //! `_core.Engine`.
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use tq_client::{Embedded, EmbeddedConfig};
-use tq_proto::FieldName;
+use tq_proto::{ErrorKind, FieldName};
 
 use super::fill::fill;
 use super::result::{Columns, ReadColumn};
 use super::source::{self, Column};
 use super::tags::{TagReader, TagWriter};
-use crate::errors::OrRaise;
+use crate::errors::{OrRaise, raise};
 
 /// The embedded engine.
 #[pyclass(frozen, module = "transfer_queue._core")]
@@ -55,12 +56,13 @@ impl Engine {
         &self,
         py: Python<'_>,
         partition: String,
-        keys: Vec<PyBackedStr>,
+        keys: &Bound<'_, PyList>,
         columns: &Bound<'_, PyList>,
         tags: Option<&Bound<'_, PyList>>,
         allow_pickle: bool,
     ) -> PyResult<PlannedPut> {
         self.check(py)?;
+        let keys = texts("keys", keys)?;
         let columns: Vec<Column> = columns
             .iter()
             .map(|column| source::read(&column, keys.len(), allow_pickle))
@@ -88,12 +90,18 @@ impl Engine {
         &self,
         py: Python<'_>,
         partition: String,
-        keys: Vec<PyBackedStr>,
-        select: Option<Vec<String>>,
+        keys: &Bound<'_, PyList>,
+        select: Option<&Bound<'_, PyList>>,
         allow_pickle: bool,
     ) -> PyResult<PlannedGet> {
-        let select: Option<Vec<FieldName>> =
-            select.map(|names| names.into_iter().map(FieldName::from).collect());
+        let keys = texts("keys", keys)?;
+        let select: Option<Vec<FieldName>> = match select {
+            Some(names) => {
+                let names = texts("select_fields", names)?;
+                Some(names.iter().map(|name| FieldName::from(&**name)).collect())
+            }
+            None => None,
+        };
         let engine = &self.engine;
         let batch = py
             .detach(|| engine.read(&partition, &keys, select.as_deref()))
@@ -143,7 +151,13 @@ impl Engine {
     }
 
     /// Clears samples by key; returns how many there were.
-    fn clear(&self, py: Python<'_>, partition: String, keys: Vec<PyBackedStr>) -> PyResult<usize> {
+    fn clear(
+        &self,
+        py: Python<'_>,
+        partition: String,
+        keys: &Bound<'_, PyList>,
+    ) -> PyResult<usize> {
+        let keys = texts("keys", keys)?;
         let engine = &self.engine;
         py.detach(|| engine.clear(&partition, &keys)).or_raise(py)
     }
@@ -308,14 +322,40 @@ impl PlannedGet {
     }
 }
 
+/// A list of strings, without copying them.
+fn texts(argument: &str, list: &Bound<'_, PyList>) -> PyResult<Vec<PyBackedStr>> {
+    let mut texts = Vec::with_capacity(list.len());
+    for (position, item) in list.iter().enumerate() {
+        let Ok(text) = item.extract() else {
+            return Err(not_a_text(argument, position, &item));
+        };
+        texts.push(text);
+    }
+    Ok(texts)
+}
+
+fn not_a_text(argument: &str, position: usize, item: &Bound<'_, PyAny>) -> PyErr {
+    if item.is_instance_of::<PyString>() {
+        let message = format!("{argument}[{position}] holds lone surrogates; use valid Unicode");
+        return raise(item.py(), ErrorKind::InvalidArgument, message);
+    }
+    let class = item.get_type();
+    let type_name = class
+        .name()
+        .map_or_else(|_| "?".to_owned(), |name| name.to_string());
+    PyTypeError::new_err(format!(
+        "{argument}[{position}] is a {type_name}; it must be a string"
+    ))
+}
+
 fn take<T>(cell: &std::sync::Mutex<Option<T>>, py: Python<'_>) -> PyResult<T> {
     let mut held = cell
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     held.take().ok_or_else(|| {
-        crate::errors::raise(
+        raise(
             py,
-            tq_proto::ErrorKind::Internal,
+            ErrorKind::Internal,
             "a planned call was carried out twice",
         )
     })
