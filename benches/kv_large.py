@@ -82,8 +82,8 @@ def touch(batch: Any) -> None:
     """
     for column in batch.values():
         if isinstance(column, torch.Tensor):
-            # The PyPI package gives nested tensors of either layout; rows are all they share.
-            tensors = [column._values] if hasattr(column, "_values") else [*column.unbind()]
+            jagged_layout = column.layout == torch.jagged
+            tensors = [column.values()] if jagged_layout else list(column.unbind())
         else:
             dicts = [value for value in rows_of(column) if isinstance(value, dict)]
             tensors = [tensor for one in dicts for tensor in one.values()]

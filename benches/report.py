@@ -28,9 +28,9 @@ $ make bench ARGS='--page'                          # also rewrites this page
 The packages take turns, a new process for each (PyPI, ours, PyPI, ours, ...). A figure is the
 median over the rounds of each process's median, with the smallest and the largest in brackets; a
 ratio is taken within each round, and its median stands here. Ours runs embedded, without Ray. The
-PyPI package runs as it does by default: its controller and two storage units are Ray actors on the
-same host. "Copy" is `numpy.copyto` into memory whose pages have been touched, in turns with what stands
-beside it.
+PyPI package runs as it does by default: its controller and two storage units are Ray actors on
+the same host. "Copy" is `numpy.copyto` into memory whose pages have been touched, in turns with
+what stands beside it.
 
 **Only ratios of one run mean something.** The times are of one machine on one day; another machine,
 or the same one under load, gives others. Each run is kept as JSON in `benches/record/`.
