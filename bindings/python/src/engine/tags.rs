@@ -12,7 +12,7 @@ use tq_proto::ErrorKind;
 use crate::codec::decode::unpack;
 use crate::codec::encode::PlannedBatch;
 use crate::errors::{OrRaise, raise};
-use crate::fence::OwnedBytes;
+use crate::fence::{CollectorPause, OwnedBytes};
 
 /// Reads tag dicts; the same name in many of them is one text.
 pub(super) struct TagReader {
@@ -113,16 +113,19 @@ impl TagReader {
     }
 }
 
-/// Makes tag dicts; the same name in many of them is one object.
+/// Makes tag dicts; the same name in many of them is one object. The garbage collector pauses
+/// meanwhile: a listing makes a dict per sample.
 pub(super) struct TagWriter<'py> {
     py: Python<'py>,
     names: HashMap<usize, Bound<'py, PyString>>,
     allow_pickle: bool,
+    _pause: CollectorPause<'py>,
 }
 
 impl<'py> TagWriter<'py> {
     pub(super) fn new(py: Python<'py>, allow_pickle: bool) -> Self {
         Self {
+            _pause: CollectorPause::new(py),
             py,
             names: HashMap::new(),
             allow_pickle,

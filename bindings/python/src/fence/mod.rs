@@ -17,9 +17,11 @@
 
 pub(crate) mod buffer;
 pub(crate) mod bytes;
+mod collector;
 pub(crate) mod dlpack;
 pub(crate) mod frame;
 
 pub(crate) use buffer::BufferExport;
 pub(crate) use bytes::{ExportedBytes, OwnedBytes};
+pub(crate) use collector::CollectorPause;
 pub(crate) use frame::PyFrame;
