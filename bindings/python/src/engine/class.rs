@@ -8,6 +8,7 @@ use tq_client::{Embedded, EmbeddedConfig};
 use tq_proto::{ErrorKind, FieldName};
 
 use super::fill::fill;
+use super::listing::ListedKeys;
 use super::result::{Columns, ReadColumn};
 use super::source::{self, Column};
 use super::tags::{TagReader, TagWriter};
@@ -18,6 +19,7 @@ use crate::errors::{OrRaise, raise};
 pub(crate) struct Engine {
     engine: Embedded,
     threads: usize,
+    listed_keys: ListedKeys,
 }
 
 #[pymethods]
@@ -43,6 +45,7 @@ impl Engine {
         Ok(Self {
             engine: Embedded::new(config).or_raise(py)?,
             threads: config.threads,
+            listed_keys: ListedKeys::default(),
         })
     }
 
@@ -137,15 +140,9 @@ impl Engine {
         let listings = py
             .detach(|| engine.list(partition.as_deref()))
             .or_raise(py)?;
-        let result = PyDict::new(py);
-        let mut writer = TagWriter::new(py, allow_pickle);
-        for listing in &listings {
-            let samples = PyDict::new(py);
-            for (key, tags) in &listing.samples {
-                samples.set_item(PyString::new(py, key), writer.write(tags)?)?;
-            }
-            result.set_item(PyString::new(py, &listing.partition), samples)?;
-        }
+        let result = self
+            .listed_keys
+            .write(py, &listings, partition.is_none(), allow_pickle)?;
         py.detach(|| drop(listings));
         Ok(result)
     }

@@ -6,6 +6,7 @@
 //! | [`source`] | a TensorDict's columns, described without copying |
 //! | [`fill`] | their bytes into the loaned memory, in parallel |
 //! | [`result`] | columns that were read, as tensors and values |
+//! | [`listing`] | keys and tags as dicts, the keys kept between listings |
 //! | [`tags`] | tag dicts to the controller's tags and back |
 //!
 //! Every call into the engine runs detached from the interpreter, so that no thread ever waits for
@@ -13,6 +14,7 @@
 
 pub(crate) mod class;
 mod fill;
+mod listing;
 mod result;
 mod source;
 mod tags;

@@ -1,6 +1,5 @@
 //! Tag dicts to the controller's tags and back.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -14,16 +13,19 @@ use crate::codec::encode::PlannedBatch;
 use crate::errors::{OrRaise, raise};
 use crate::fence::{CollectorPause, OwnedBytes};
 
-/// Reads tag dicts; the same name in many of them is one text.
+/// Reads tag dicts. A name, or a text as a value, that comes as the same object again is one text.
 pub(super) struct TagReader {
-    names: HashMap<usize, (Py<PyString>, Arc<str>)>,
+    texts: Vec<(Py<PyString>, Arc<str>)>,
     allow_pickle: bool,
 }
+
+/// Texts that are remembered; looking through more would cost more than making another.
+const REMEMBERED: usize = 16;
 
 impl TagReader {
     pub(super) fn new(allow_pickle: bool) -> Self {
         Self {
-            names: HashMap::new(),
+            texts: Vec::new(),
             allow_pickle,
         }
     }
@@ -57,19 +59,22 @@ impl TagReader {
             let message = format!("tag names are strings, but {} was given", name.repr()?);
             return Err(raise(name.py(), ErrorKind::InvalidArgument, message));
         };
-        // By identity: names are mostly literals. The entry keeps the object, so that no other can
-        // take its address.
-        let address = text.as_ptr().addr();
-        if let Some((_, known)) = self.names.get(&address) {
+        self.text(text)
+    }
+
+    /// By identity: names, and values such as a status, are mostly literals.
+    fn text(&mut self, text: &Bound<'_, PyString>) -> PyResult<Arc<str>> {
+        if let Some((_, known)) = self.texts.iter().find(|(known, _)| known.is(text)) {
             return Ok(Arc::clone(known));
         }
         let read: Arc<str> = text.to_str()?.into();
-        self.names
-            .insert(address, (text.clone().unbind(), Arc::clone(&read)));
+        if self.texts.len() < REMEMBERED {
+            self.texts.push((text.clone().unbind(), Arc::clone(&read)));
+        }
         Ok(read)
     }
 
-    fn value(&self, value: &Bound<'_, PyAny>) -> PyResult<TagValue> {
+    fn value(&mut self, value: &Bound<'_, PyAny>) -> PyResult<TagValue> {
         if value.is_none() {
             return Ok(TagValue::Null);
         }
@@ -85,9 +90,9 @@ impl TagReader {
             return Ok(TagValue::Float(number.value()));
         }
         if let Ok(text) = value.cast_exact::<PyString>()
-            && let Ok(text) = text.to_str()
+            && let Ok(text) = self.text(text)
         {
-            return Ok(TagValue::Str(text.into()));
+            return Ok(TagValue::Str(text));
         }
         Ok(TagValue::Opaque(self.pack(value)?.into()))
     }
@@ -113,49 +118,96 @@ impl TagReader {
     }
 }
 
-/// Makes tag dicts; the same name in many of them is one object. The garbage collector pauses
-/// meanwhile: a listing makes a dict per sample.
+/// Makes tag dicts. The garbage collector pauses meanwhile: a listing makes a dict per sample.
 pub(super) struct TagWriter<'py> {
     py: Python<'py>,
-    names: HashMap<usize, Bound<'py, PyString>>,
+    /// The last dict made: samples of one partition mostly have the same names, and copying a dict
+    /// and setting its values is faster than building one.
+    last: Option<Template<'py>>,
+    texts: Vec<(Arc<str>, Bound<'py, PyString>)>,
     allow_pickle: bool,
     _pause: CollectorPause<'py>,
+}
+
+struct Template<'py> {
+    names: Vec<(Arc<str>, Bound<'py, PyString>)>,
+    dict: Bound<'py, PyDict>,
 }
 
 impl<'py> TagWriter<'py> {
     pub(super) fn new(py: Python<'py>, allow_pickle: bool) -> Self {
         Self {
-            _pause: CollectorPause::new(py),
             py,
-            names: HashMap::new(),
+            last: None,
+            texts: Vec::new(),
             allow_pickle,
+            _pause: CollectorPause::new(py),
         }
     }
 
     /// A fresh dict.
     pub(super) fn write(&mut self, tags: &Tags) -> PyResult<Bound<'py, PyDict>> {
-        let dict = PyDict::new(self.py);
-        for (name, value) in tags.iter() {
-            // The controller keeps one text per name and partition.
-            let address = name.as_ptr().addr();
-            let name = self
-                .names
-                .entry(address)
-                .or_insert_with(|| PyString::intern(self.py, name));
-            let value = match value {
-                TagValue::Null => self.py.None().into_bound(self.py),
-                TagValue::Bool(value) => PyBool::new(self.py, *value).to_owned().into_any(),
-                TagValue::Int(value) => value.into_pyobject(self.py)?.into_any(),
-                TagValue::Float(value) => PyFloat::new(self.py, *value).into_any(),
-                TagValue::Str(value) => PyString::new(self.py, value).into_any(),
-                TagValue::Opaque(packed) => unpack(
-                    self.py,
-                    &OwnedBytes::of_vec(packed.to_vec()),
-                    self.allow_pickle,
-                )?,
-            };
-            dict.set_item(&*name, value)?;
+        if tags.is_empty() {
+            return Ok(PyDict::new(self.py));
         }
+        // The controller keeps one text per name and partition, so names compare by address.
+        let fits = self.last.as_ref().is_some_and(|last| {
+            last.names.len() == tags.len()
+                && last
+                    .names
+                    .iter()
+                    .zip(tags.iter())
+                    .all(|(known, (name, _))| Arc::ptr_eq(&known.0, name))
+        });
+        let template = match self.last.take().filter(|_| fits) {
+            Some(template) => template,
+            None => self.template(tags),
+        };
+        let dict = template.dict.copy()?;
+        for ((_, name), (_, value)) in template.names.iter().zip(tags.iter()) {
+            dict.set_item(name, self.value(value)?)?;
+        }
+        self.last = Some(Template {
+            dict: dict.clone(),
+            ..template
+        });
         Ok(dict)
+    }
+
+    fn template(&self, tags: &Tags) -> Template<'py> {
+        let named = |(name, _): (&Arc<str>, _)| (Arc::clone(name), PyString::intern(self.py, name));
+        Template {
+            names: tags.iter().map(named).collect(),
+            dict: PyDict::new(self.py),
+        }
+    }
+
+    fn value(&mut self, value: &TagValue) -> PyResult<Bound<'py, PyAny>> {
+        let py = self.py;
+        Ok(match value {
+            TagValue::Null => py.None().into_bound(py),
+            TagValue::Bool(value) => PyBool::new(py, *value).to_owned().into_any(),
+            TagValue::Int(value) => value.into_pyobject(py)?.into_any(),
+            TagValue::Float(value) => PyFloat::new(py, *value).into_any(),
+            TagValue::Str(value) => self.text(value).into_any(),
+            TagValue::Opaque(packed) => {
+                unpack(py, &OwnedBytes::of_vec(packed.to_vec()), self.allow_pickle)?
+            }
+        })
+    }
+
+    fn text(&mut self, text: &Arc<str>) -> Bound<'py, PyString> {
+        if let Some((_, known)) = self
+            .texts
+            .iter()
+            .find(|(known, _)| Arc::ptr_eq(known, text))
+        {
+            return known.clone();
+        }
+        let made = PyString::new(self.py, text);
+        if self.texts.len() < REMEMBERED {
+            self.texts.push((Arc::clone(text), made.clone()));
+        }
+        made
     }
 }
