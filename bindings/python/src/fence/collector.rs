@@ -6,8 +6,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// Holds the collector off while many objects are made that are all kept: it would walk the whole
-/// heap again and again, and find nothing. Not for work that calls Python code, which could switch
-/// threads, and these the collector, in between.
+/// heap again and again, and find nothing. Made for work that stays in C: should Python code run
+/// meanwhile and switch the collector off for good, the end of the pause would undo that.
 pub(crate) struct CollectorPause<'py> {
     was_enabled: bool,
     attached: PhantomData<Python<'py>>,
