@@ -30,8 +30,11 @@ pub(crate) struct BatchLayout {
 impl BatchLayout {
     /// `None` where the columns exceed 64 bits together.
     pub(crate) fn new<'a>(columns: impl Iterator<Item = &'a Rows>) -> Option<Self> {
+        let columns: Vec<_> = columns.collect();
+        let payload = columns.iter().map(|rows| rows.bytes());
+        let payload = payload.fold(0, u64::saturating_add);
         let mut end = 0u64;
-        let mut places = Vec::new();
+        let mut places = Vec::with_capacity(columns.len());
         for rows in columns {
             let bytes = rows.bytes();
             let align = if bytes >= LARGE { PAGE } else { ALIGN };
@@ -40,7 +43,7 @@ impl BatchLayout {
             places.push(Place {
                 offset,
                 bytes,
-                groups: group_starts(rows),
+                groups: group_starts(rows, payload),
             });
         }
         Some(Self { places, bytes: end })

@@ -8,7 +8,8 @@ use crate::rows::{ALIGN, Rows};
 
 /// Bytes a group has at least, the last of a column excepted.
 pub(crate) const GROUP_BYTES: u64 = 256 * 1024;
-/// Groups of one column are at most about this many, so that a read takes few leases.
+/// Groups of one batch are at most about this many, whatever the number of its columns, so that a
+/// put commits, and a read leases, few extents.
 const MAX_GROUPS: u64 = 1024;
 
 /// First row of a group and the byte of the column it starts at.
@@ -18,10 +19,10 @@ pub(crate) struct GroupStart {
     pub(crate) byte: u64,
 }
 
-/// Starts of a column's groups; never empty, the first is row 0 at byte 0.
-pub(crate) fn group_starts(rows: &Rows) -> Vec<GroupStart> {
-    let total = rows.bytes();
-    let target = GROUP_BYTES.max(total / MAX_GROUPS);
+/// Starts of the groups of a column in a batch of `batch_bytes`; never empty, the first is row 0 at
+/// byte 0.
+pub(crate) fn group_starts(rows: &Rows, batch_bytes: u64) -> Vec<GroupStart> {
+    let target = GROUP_BYTES.max(batch_bytes / MAX_GROUPS);
     let mut starts = vec![GroupStart { row: 0, byte: 0 }];
     match rows {
         Rows::Dense {
@@ -103,6 +104,14 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_of_many_columns_has_no_more_groups_than_one_of_few() {
+        let column = dense(4096, 1 << 13);
+        let alone = group_starts(&column, column.bytes()).len();
+        let among_many = group_starts(&column, 32 * column.bytes()).len();
+        assert_eq!((alone, among_many), (128, 32));
+    }
+
+    #[test]
     fn small_and_empty_columns_are_one_group() {
         for rows in [
             dense(4, 1000),
@@ -110,21 +119,24 @@ mod tests {
             dense(8, 0),
             jagged(vec![0, 5, 0]),
         ] {
-            assert_eq!(group_starts(&rows), [GroupStart { row: 0, byte: 0 }]);
+            assert_eq!(
+                group_starts(&rows, rows.bytes()),
+                [GroupStart { row: 0, byte: 0 }]
+            );
         }
     }
 
     #[test]
     fn dense_rows_are_cut_where_bytes_are_aligned() {
         // 100 bytes are aligned every 16 rows; 2,622 rows pass 256 KiB, 2,624 are aligned.
-        let starts = group_starts(&dense(100, 6000));
+        let starts = group_starts(&dense(100, 6000), 0);
         let rows: Vec<_> = starts.iter().map(|start| start.row).collect();
         assert_eq!(rows, [0, 2624, 5248]);
     }
 
     #[test]
     fn empty_rows_at_the_end_stay_in_the_last_group() {
-        let starts = group_starts(&jagged(vec![GROUP_BYTES, GROUP_BYTES, 0, 0]));
+        let starts = group_starts(&jagged(vec![GROUP_BYTES, GROUP_BYTES, 0, 0]), 0);
         assert_eq!(starts.len(), 2);
         assert_eq!(
             starts[1],
@@ -138,7 +150,7 @@ mod tests {
     #[test]
     fn a_large_column_has_a_bounded_number_of_groups() {
         assert_eq!(
-            group_starts(&dense(4096, 1 << 20)).len(),
+            group_starts(&dense(4096, 1 << 20), 4096 << 20).len(),
             MAX_GROUPS as usize
         );
     }
@@ -150,7 +162,7 @@ mod tests {
                 prop_oneof![Just(0), 0u64..200_000, (0u64..4000).prop_map(|n| n * 64)], 0..60),
         ) {
             let rows = jagged(sizes);
-            let starts = group_starts(&rows);
+            let starts = group_starts(&rows, rows.bytes());
             prop_assert_eq!(starts[0], GroupStart { row: 0, byte: 0 });
             for pair in starts.windows(2) {
                 prop_assert!(pair[1].byte - pair[0].byte >= GROUP_BYTES);
@@ -162,8 +174,8 @@ mod tests {
 
         #[test]
         fn even_cuts_equal_cuts_along_the_rows(row_bytes in 1u64..5000, rows in 0usize..3000) {
-            let even = group_starts(&dense(row_bytes, rows));
-            let along = group_starts(&jagged(vec![row_bytes; rows]));
+            let even = group_starts(&dense(row_bytes, rows), 0);
+            let along = group_starts(&jagged(vec![row_bytes; rows]), 0);
             prop_assert_eq!(even, along);
         }
     }
