@@ -153,8 +153,14 @@ def _rebuild_namedtuple(cls: type[Any], content: list[Any]) -> Any:
 
 
 #: A class that defines one of these knows better than its fields how it is carried.
-_PICKLE_HOOKS = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__")
-_PICKLE_HOOKS_EX = (*_PICKLE_HOOKS, "__getnewargs_ex__")
+_PICKLE_HOOKS = (
+    "__reduce__",
+    "__reduce_ex__",
+    "__getstate__",
+    "__setstate__",
+    "__getnewargs__",
+    "__getnewargs_ex__",
+)
 
 
 def _reduce_dataclass(value: Any) -> Reduced | None:
@@ -179,7 +185,7 @@ def _state(value: Any) -> dict[str, Any]:
 def _has_pickle_hooks(cls: type[Any]) -> bool:
     if not isinstance(cls, type) or issubclass(cls, (BaseException, dict, list, str, int, tuple)):
         return True
-    hooks = (base.__dict__.get(hook) for base in cls.__mro__[:-1] for hook in _PICKLE_HOOKS_EX)
+    hooks = (base.__dict__.get(hook) for base in cls.__mro__[:-1] for hook in _PICKLE_HOOKS)
     # Frozen dataclasses with slots are given hooks that carry just the fields.
     return any(hook and getattr(hook, "__module__", None) != "dataclasses" for hook in hooks)
 

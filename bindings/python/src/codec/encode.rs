@@ -6,7 +6,7 @@ use std::ops::Range;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyList, PySet, PyString, PyTuple, PyType};
 use tq_codec::header::{Mark, Tag};
-use tq_codec::{HeaderWriter, MAX_DEPTH, Plan, PlanError};
+use tq_codec::{HeaderWriter, MAX_DEPTH, Plan, PlanError, Slot};
 use tq_proto::ErrorKind;
 
 use super::helpers::Helpers;
@@ -59,6 +59,23 @@ impl PlannedBatch {
             plan,
         });
         Ok(())
+    }
+
+    /// One of these values with the buffer that it is to be written to.
+    pub(crate) fn slot<'a>(
+        &'a self,
+        value: &PlannedValue,
+        buffer: &'a mut [u8],
+        checksum: bool,
+    ) -> Slot<'a, PyFrame> {
+        Slot {
+            plan: value.plan,
+            header: &self.headers[value.header.clone()],
+            frames: &self.frames[value.frames.clone()],
+            buffer,
+            checksum,
+            empty: false,
+        }
     }
 }
 

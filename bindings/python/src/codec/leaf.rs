@@ -43,9 +43,7 @@ impl<'py> Walk<'_, 'py> {
                 self.out.in_frame(Tag::FrameByteArray, frame);
             }
         } else if let Ok(number) = value.cast_exact::<PyComplex>() {
-            let (real, imaginary) = (value.getattr("real")?, value.getattr("imag")?);
-            let _ = number;
-            self.out.complex(real.extract()?, imaginary.extract()?);
+            self.out.complex(number.real(), number.imag());
         } else {
             return Ok(false);
         }
@@ -56,10 +54,8 @@ impl<'py> Walk<'_, 'py> {
         match text.to_str() {
             Ok(utf8) if utf8.len() < FRAME_FROM => self.out.text(utf8),
             Ok(_) => {
-                if let Some(frame) = PyFrame::of_text(text) {
-                    let frame = self.frame(text.py(), frame)?;
-                    self.out.in_frame(Tag::FrameText, frame);
-                }
+                let frame = self.frame(text.py(), PyFrame::of_text(text)?)?;
+                self.out.in_frame(Tag::FrameText, frame);
             }
             // Lone surrogates have no UTF-8; Python's own extension of it carries them.
             Err(_) => {

@@ -127,16 +127,7 @@ pub(super) fn write(
         .values
         .iter()
         .zip(slots.iter_mut())
-        .map(|(value, slot)| {
-            Some(Slot {
-                plan: value.plan,
-                header: &batch.headers[value.header.clone()],
-                frames: &batch.frames[value.frames.clone()],
-                buffer: slot.as_mut_slice()?,
-                checksum,
-                empty: false,
-            })
-        })
+        .map(|(value, slot)| Some(batch.slot(value, slot.as_mut_slice()?, checksum)))
         .collect();
     let Some(work) = work else {
         return Err(raise(

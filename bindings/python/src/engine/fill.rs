@@ -35,15 +35,8 @@ pub(super) fn fill(
                     let (row, tail) = rest.split_at_mut(*size as usize);
                     let (buffer, behind) = row.split_at_mut(value.plan.total_len as usize);
                     behind.fill(0);
-                    slots.push(Slot {
-                        plan: value.plan,
-                        header: &batch.headers[value.header.clone()],
-                        frames: &batch.frames[value.frames.clone()],
-                        buffer,
-                        // These bytes stay in this host's memory.
-                        checksum: false,
-                        empty: false,
-                    });
+                    // No checksum: these bytes stay in this host's memory.
+                    slots.push(batch.slot(value, buffer, false));
                     rest = tail;
                 }
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString};
-use tq_codec::{Slot, write_value};
+use tq_codec::write_value;
 use tq_controller::{TagValue, Tags};
 use tq_proto::ErrorKind;
 
@@ -104,14 +104,7 @@ impl TagReader {
         let mut buffer = Vec::new();
         for planned in &batch.values {
             buffer = vec![0; planned.plan.total_len as usize];
-            let slot = Slot {
-                plan: planned.plan,
-                header: &batch.headers,
-                frames: &batch.frames,
-                buffer: &mut buffer,
-                checksum: false,
-                empty: false,
-            };
+            let slot = batch.slot(planned, &mut buffer, false);
             write_value(slot).or_raise(py)?;
         }
         Ok(buffer)

@@ -73,11 +73,13 @@ unsafe impl Send for PyFrame {}
 unsafe impl Sync for PyFrame {}
 
 impl PyFrame {
-    /// UTF-8 of a `str`; `None` where it holds lone surrogates.
-    pub(crate) fn of_text(text: &Bound<'_, PyString>) -> Option<Self> {
-        let utf8 = text.to_str().ok()?;
+    /// UTF-8 of a `str`.
+    ///
+    /// # Errors
+    /// `UnicodeEncodeError` where it holds lone surrogates.
+    pub(crate) fn of_text(text: &Bound<'_, PyString>) -> PyResult<Self> {
         // A str caches its UTF-8 and never changes it.
-        Some(Self::immutable(utf8.as_bytes(), text.as_any()))
+        Ok(Self::immutable(text.to_str()?.as_bytes(), text.as_any()))
     }
 
     /// The content of a `bytes`.
