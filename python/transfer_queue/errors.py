@@ -16,10 +16,13 @@ __all__ = [
     "InvalidArgumentError",
     "NotReadyError",
     "PickleRefusedError",
+    "SamplerError",
     "StorageKeyNotFoundError",
     "SystemResourceError",
     "TransferQueueError",
     "UnsupportedValueError",
+    "WaitTimeoutError",
+    "WatchGapError",
 ]
 
 
@@ -69,6 +72,21 @@ class PickleRefusedError(TransferQueueError, TypeError):
 
 class DeadlineExceededError(TransferQueueError, TimeoutError):
     """The deadline passed first."""
+
+
+class WaitTimeoutError(DeadlineExceededError, RuntimeError):
+    """What was waited for did not come in time; nothing was taken. Waiting again is safe.
+
+    Callers of ``get_meta`` catch RuntimeError for it.
+    """
+
+
+class SamplerError(TransferQueueError, RuntimeError):
+    """A sampler failed, answered nonsense or did not return; nothing was marked as consumed."""
+
+
+class WatchGapError(TransferQueueError, RuntimeError):
+    """Changes since the given sequence number are no longer all known; start from None again."""
 
 
 class ClosedError(TransferQueueError, RuntimeError):

@@ -15,12 +15,18 @@ use super::tags::TagWriter;
 /// Keys that are kept, over all partitions; about 100 bytes each.
 const KEPT: usize = 1 << 20;
 
-/// The keys of a partition in the order of their creation.
-type Keys = Vec<(Key, Py<PyString>)>;
+/// A partition as it was last listed.
+struct Known {
+    /// Its keys in the order of their creation.
+    keys: Vec<(Key, Py<PyString>)>,
+    /// `{key: None}` for all of them. A copy of it has the size and the places that a listing
+    /// needs, which saves growing a dict key by key.
+    places: Py<PyDict>,
+}
 
-/// Python strings of keys that were listed.
+/// Partitions that were listed.
 #[derive(Default)]
-pub(super) struct ListedKeys(Mutex<HashMap<PartitionId, Keys>>);
+pub(super) struct ListedKeys(Mutex<HashMap<PartitionId, Known>>);
 
 impl ListedKeys {
     /// `{partition: {key: tags}}`. `all`: whether these are all partitions there are.
@@ -37,44 +43,81 @@ impl ListedKeys {
         let mut known = std::mem::take(&mut *self.lock());
         let mut kept = HashMap::new();
         for listing in listings {
-            let (samples, keys) =
-                write_one(py, listing, known.remove(&listing.partition), &mut writer)?;
+            let known = Known::of(py, listing, known.remove(&listing.partition))?;
+            let samples = known.write(py, listing, &mut writer)?;
             result.set_item(PyString::new(py, &listing.partition), samples)?;
-            kept.insert(listing.partition.clone(), keys);
+            kept.insert(listing.partition.clone(), known);
         }
         if !all {
             kept.extend(known);
         }
-        if kept.values().map(Vec::len).sum::<usize>() <= KEPT {
+        if kept.values().map(|known| known.keys.len()).sum::<usize>() <= KEPT {
             let replaced = std::mem::replace(&mut *self.lock(), kept);
             drop(replaced);
         }
         Ok(result)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PartitionId, Keys>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PartitionId, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn write_one<'py>(
-    py: Python<'py>,
-    listing: &Listing,
-    known: Option<Keys>,
-    writer: &mut TagWriter<'py>,
-) -> PyResult<(Bound<'py, PyDict>, Keys)> {
-    let samples = PyDict::new(py);
-    let mut keys = Vec::with_capacity(listing.samples.len());
-    // Keys keep their order and new ones come last, so what is left of the known keys is looked
-    // through once: those passed over were cleared.
-    let mut known = known.into_iter().flatten();
-    for (key, tags) in &listing.samples {
-        let text = match known.find(|(known, _)| Key::ptr_eq(known, key)) {
-            Some((_, text)) => text,
-            None => PyString::new(py, key).unbind(),
+impl Known {
+    /// What is known of `listing`, brought up to date.
+    fn of(py: Python<'_>, listing: &Listing, last: Option<Self>) -> PyResult<Self> {
+        let Some(last) = last else {
+            return Self::anew(py, listing, Vec::new());
         };
-        samples.set_item(text.bind(py), writer.write(tags)?)?;
-        keys.push((key.clone(), text));
+        // New keys come last, so a partition that lost none begins with all it had.
+        let grown = last.keys.len() <= listing.samples.len()
+            && last
+                .keys
+                .iter()
+                .zip(&listing.samples)
+                .all(|((known, _), (key, _))| Key::ptr_eq(known, key));
+        if !grown {
+            return Self::anew(py, listing, last.keys);
+        }
+        let Self { mut keys, places } = last;
+        for (key, _) in &listing.samples[keys.len()..] {
+            let text = PyString::new(py, key);
+            places.bind(py).set_item(&text, py.None())?;
+            keys.push((key.clone(), text.unbind()));
+        }
+        Ok(Self { keys, places })
     }
-    Ok((samples, keys))
+
+    fn anew(py: Python<'_>, listing: &Listing, last: Vec<(Key, Py<PyString>)>) -> PyResult<Self> {
+        let places = PyDict::new(py);
+        let mut keys = Vec::with_capacity(listing.samples.len());
+        // Keys keep their order, so the last ones are looked through once: those passed over were
+        // cleared.
+        let mut last = last.into_iter();
+        for (key, _) in &listing.samples {
+            let text = match last.find(|(known, _)| Key::ptr_eq(known, key)) {
+                Some((_, text)) => text,
+                None => PyString::new(py, key).unbind(),
+            };
+            places.set_item(&text, py.None())?;
+            keys.push((key.clone(), text));
+        }
+        Ok(Self {
+            keys,
+            places: places.unbind(),
+        })
+    }
+
+    fn write<'py>(
+        &self,
+        py: Python<'py>,
+        listing: &Listing,
+        writer: &mut TagWriter<'py>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let samples = self.places.bind(py).copy()?;
+        for ((_, text), (_, tags)) in self.keys.iter().zip(&listing.samples) {
+            samples.set_item(text.bind(py), writer.write(tags)?)?;
+        }
+        Ok(samples)
+    }
 }
