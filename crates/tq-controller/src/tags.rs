@@ -56,6 +56,16 @@ impl Tags {
         self.0.is_none()
     }
 
+    /// Whether both are clones of one: then nothing has changed between them.
+    #[must_use]
+    pub fn ptr_eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(another)) => Arc::ptr_eq(one, another),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
     fn pairs(&self) -> &[(TagName, TagValue)] {
         self.0.as_deref().unwrap_or_default()
     }

@@ -8,7 +8,7 @@ use tq_client::{Embedded, EmbeddedConfig};
 use tq_proto::{ErrorKind, FieldName};
 
 use super::fill::fill;
-use super::listing::ListedKeys;
+use super::listing::Listed;
 use super::result::{Columns, ReadColumn};
 use super::source::{self, Column};
 use super::tags::{TagReader, TagWriter};
@@ -19,7 +19,7 @@ use crate::errors::{OrRaise, raise};
 pub(crate) struct Engine {
     engine: Embedded,
     threads: usize,
-    listed_keys: ListedKeys,
+    listed: Listed,
 }
 
 #[pymethods]
@@ -45,7 +45,7 @@ impl Engine {
         Ok(Self {
             engine: Embedded::new(config).or_raise(py)?,
             threads: config.threads,
-            listed_keys: ListedKeys::default(),
+            listed: Listed::default(),
         })
     }
 
@@ -140,11 +140,8 @@ impl Engine {
         let listings = py
             .detach(|| engine.list(partition.as_deref()))
             .or_raise(py)?;
-        let result = self
-            .listed_keys
-            .write(py, &listings, partition.is_none(), allow_pickle)?;
-        py.detach(|| drop(listings));
-        Ok(result)
+        self.listed
+            .write(py, listings, partition.is_none(), allow_pickle)
     }
 
     /// Clears samples by key; returns how many there were.

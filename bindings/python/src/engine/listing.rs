@@ -1,6 +1,6 @@
-//! Listings as Python dicts. Trainers list a partition again and again while it grows, so the
-//! Python strings of its keys are kept from one listing to the next: each saves an allocation, and
-//! its hash is known.
+//! Listings as Python dicts. Trainers list a partition again and again while it grows, and most of
+//! it stays as it was, so what the last listing was made of is kept: the Python strings of the keys,
+//! and the tag dicts, which are handed out again once nobody else holds them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,32 +8,41 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use tq_client::list::Listing;
+use tq_controller::Tags;
 use tq_proto::{Key, PartitionId};
 
 use super::tags::TagWriter;
+use crate::fence::reference_count;
 
-/// Keys that are kept, over all partitions; about 100 bytes each.
-const KEPT: usize = 1 << 20;
+/// Samples that are kept, over all listings; about 400 bytes each with their tag dicts.
+const KEPT: usize = 1 << 18;
+/// Listings of a partition that are kept: who polls mostly still holds the last one while asking
+/// for the next.
+const GENERATIONS: usize = 2;
 
-/// A partition as it was last listed.
+/// References to a kept tag dict that is being looked at, where nobody else holds one: that of the
+/// kept dict around it and that of whoever looks.
+const HELD_HERE: isize = 2;
+
+/// A partition as it was listed before.
 struct Known {
-    /// Its keys in the order of their creation.
-    keys: Vec<(Key, Py<PyString>)>,
-    /// `{key: None}` for all of them. A copy of it has the size and the places that a listing
-    /// needs, which saves growing a dict key by key.
-    places: Py<PyDict>,
+    /// Its keys in the order of their creation, with the tags that their dicts hold.
+    samples: Vec<(Key, Tags)>,
+    /// `{key: tag dict}`, never handed out itself. A copy of it was the listing, which saves growing
+    /// a dict key by key.
+    issued: Py<PyDict>,
 }
 
 /// Partitions that were listed.
 #[derive(Default)]
-pub(super) struct ListedKeys(Mutex<HashMap<PartitionId, Known>>);
+pub(super) struct Listed(Mutex<HashMap<PartitionId, Vec<Known>>>);
 
-impl ListedKeys {
+impl Listed {
     /// `{partition: {key: tags}}`. `all`: whether these are all partitions there are.
     pub(super) fn write<'py>(
         &self,
         py: Python<'py>,
-        listings: &[Listing],
+        listings: Vec<Listing>,
         all: bool,
         allow_pickle: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
@@ -43,81 +52,118 @@ impl ListedKeys {
         let mut known = std::mem::take(&mut *self.lock());
         let mut kept = HashMap::new();
         for listing in listings {
-            let known = Known::of(py, listing, known.remove(&listing.partition))?;
-            let samples = known.write(py, listing, &mut writer)?;
-            result.set_item(PyString::new(py, &listing.partition), samples)?;
-            kept.insert(listing.partition.clone(), known);
+            let partition = listing.partition.clone();
+            let mut generations = known.remove(&partition).unwrap_or_default();
+            let known = Known::next(py, listing, &mut generations, &mut writer)?;
+            result.set_item(PyString::new(py, &partition), known.issued.bind(py).copy()?)?;
+            generations.push(known);
+            kept.insert(partition, generations);
         }
         if !all {
             kept.extend(known);
         }
-        if kept.values().map(|known| known.keys.len()).sum::<usize>() <= KEPT {
+        let samples = kept.values().flatten().map(|known| known.samples.len());
+        if samples.sum::<usize>() <= KEPT {
             let replaced = std::mem::replace(&mut *self.lock(), kept);
             drop(replaced);
         }
         Ok(result)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PartitionId, Known>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PartitionId, Vec<Known>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Known {
-    /// What is known of `listing`, brought up to date.
-    fn of(py: Python<'_>, listing: &Listing, last: Option<Self>) -> PyResult<Self> {
-        let Some(last) = last else {
-            return Self::anew(py, listing, Vec::new());
+    /// `listing`, made from what an earlier one left. Of `generations`, the oldest first, one goes
+    /// where there are enough.
+    fn next<'py>(
+        py: Python<'py>,
+        listing: Listing,
+        generations: &mut Vec<Self>,
+        writer: &mut TagWriter<'py>,
+    ) -> PyResult<Self> {
+        let free = generations
+            .iter()
+            .position(|known| known.is_prefix_of(&listing) && known.seems_free(py));
+        let issued = match free {
+            Some(place) => generations.remove(place).renew(py, &listing, writer)?,
+            None => {
+                let issued = Self::anew(py, &listing, generations.last(), writer)?;
+                if generations.len() == GENERATIONS {
+                    generations.remove(0);
+                }
+                issued
+            }
         };
-        // New keys come last, so a partition that lost none begins with all it had.
-        let grown = last.keys.len() <= listing.samples.len()
-            && last
-                .keys
-                .iter()
-                .zip(&listing.samples)
-                .all(|((known, _), (key, _))| Key::ptr_eq(known, key));
-        if !grown {
-            return Self::anew(py, listing, last.keys);
-        }
-        let Self { mut keys, places } = last;
-        for (key, _) in &listing.samples[keys.len()..] {
-            let text = PyString::new(py, key);
-            places.bind(py).set_item(&text, py.None())?;
-            keys.push((key.clone(), text.unbind()));
-        }
-        Ok(Self { keys, places })
-    }
-
-    fn anew(py: Python<'_>, listing: &Listing, last: Vec<(Key, Py<PyString>)>) -> PyResult<Self> {
-        let places = PyDict::new(py);
-        let mut keys = Vec::with_capacity(listing.samples.len());
-        // Keys keep their order, so the last ones are looked through once: those passed over were
-        // cleared.
-        let mut last = last.into_iter();
-        for (key, _) in &listing.samples {
-            let text = match last.find(|(known, _)| Key::ptr_eq(known, key)) {
-                Some((_, text)) => text,
-                None => PyString::new(py, key).unbind(),
-            };
-            places.set_item(&text, py.None())?;
-            keys.push((key.clone(), text));
-        }
         Ok(Self {
-            keys,
-            places: places.unbind(),
+            samples: listing.samples,
+            issued: issued.unbind(),
         })
     }
 
-    fn write<'py>(
-        &self,
+    /// New keys come last, so a partition that lost none begins with all it had.
+    fn is_prefix_of(&self, listing: &Listing) -> bool {
+        self.samples.len() <= listing.samples.len()
+            && self
+                .samples
+                .iter()
+                .zip(&listing.samples)
+                .all(|((known, _), (key, _))| Key::ptr_eq(known, key))
+    }
+
+    /// Whether nobody holds the first tag dict, and so probably none of the others.
+    fn seems_free(&self, py: Python<'_>) -> bool {
+        let first = self.issued.bind(py).iter().next();
+        first.is_none_or(|(_, dict)| reference_count(&dict) == HELD_HERE)
+    }
+
+    /// Brings the kept dicts up to date; those that somebody holds or has changed are made anew.
+    fn renew<'py>(
+        self,
         py: Python<'py>,
         listing: &Listing,
         writer: &mut TagWriter<'py>,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let samples = self.places.bind(py).copy()?;
-        for ((_, text), (_, tags)) in self.keys.iter().zip(&listing.samples) {
-            samples.set_item(text.bind(py), writer.write(tags)?)?;
+        let issued = self.issued.into_bound(py);
+        let mut stale = Vec::new();
+        for ((key, dict), ((_, tags), (_, known))) in
+            issued.iter().zip(listing.samples.iter().zip(&self.samples))
+        {
+            let is_ours = reference_count(&dict) == HELD_HERE && Tags::ptr_eq(tags, known);
+            if !(is_ours && TagWriter::says(dict.cast()?, tags)) {
+                stale.push((key, tags));
+            }
         }
-        Ok(samples)
+        for (key, tags) in stale {
+            issued.set_item(key, writer.write(tags)?)?;
+        }
+        for (key, tags) in &listing.samples[self.samples.len()..] {
+            issued.set_item(PyString::new(py, key), writer.write(tags)?)?;
+        }
+        Ok(issued)
+    }
+
+    fn anew<'py>(
+        py: Python<'py>,
+        listing: &Listing,
+        last: Option<&Self>,
+        writer: &mut TagWriter<'py>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let issued = PyDict::new(py);
+        // Keys keep their order, so the last ones are looked through once: those passed over were
+        // cleared.
+        let texts = last.map(|last| last.issued.bind(py).keys());
+        let mut known = last.into_iter().flat_map(|last| &last.samples).enumerate();
+        for (key, tags) in &listing.samples {
+            let found = known.find(|(_, (known, _))| Key::ptr_eq(known, key));
+            let text = match (found, &texts) {
+                (Some((place, _)), Some(texts)) => texts.get_item(place)?,
+                _ => PyString::new(py, key).into_any(),
+            };
+            issued.set_item(text, writer.write(tags)?)?;
+        }
+        Ok(issued)
     }
 }

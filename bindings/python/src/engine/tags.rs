@@ -167,6 +167,34 @@ impl<'py> TagWriter<'py> {
         Ok(dict)
     }
 
+    /// Whether `dict` says just what `tags` do, in values that nobody can change.
+    pub(super) fn says(dict: &Bound<'py, PyDict>, tags: &Tags) -> bool {
+        dict.len() == tags.len()
+            && dict
+                .iter()
+                .zip(tags.iter())
+                .all(|((name, value), (known, tag))| {
+                    is_text(&name, known) && Self::is_value(&value, tag)
+                })
+    }
+
+    fn is_value(value: &Bound<'py, PyAny>, tag: &TagValue) -> bool {
+        match tag {
+            TagValue::Null => value.is_none(),
+            TagValue::Bool(tag) => value
+                .cast_exact::<PyBool>()
+                .is_ok_and(|value| value.is_true() == *tag),
+            TagValue::Int(tag) => value
+                .cast_exact::<PyInt>()
+                .is_ok_and(|value| value.extract::<i64>().is_ok_and(|value| value == *tag)),
+            TagValue::Float(tag) => value
+                .cast_exact::<PyFloat>()
+                .is_ok_and(|value| value.value().to_bits() == tag.to_bits()),
+            TagValue::Str(tag) => is_text(value, tag),
+            TagValue::Opaque(_) => false,
+        }
+    }
+
     fn template(&self, tags: &Tags) -> Template<'py> {
         let named = |(name, _): (&Arc<str>, _)| (Arc::clone(name), PyString::intern(self.py, name));
         Template {
@@ -203,4 +231,10 @@ impl<'py> TagWriter<'py> {
         }
         made
     }
+}
+
+fn is_text(value: &Bound<'_, PyAny>, text: &str) -> bool {
+    value
+        .cast_exact::<PyString>()
+        .is_ok_and(|value| value.to_str().is_ok_and(|value| value == text))
 }
