@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tq_proto::GlobalIndex;
 
 use crate::Controller;
-use crate::slots::Slot;
+use crate::slots::{Slot, State};
 
 /// Samples that are no longer visible and may still be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +42,8 @@ impl Controller {
         self.clear_slots(partition, slots)
     }
 
-    /// Hides the samples numbered `global_indexes`. Numbers of no visible sample of `partition`
-    /// are passed over.
+    /// Hides the samples numbered `global_indexes`, pre-allocated ones too. Other numbers are passed
+    /// over.
     pub fn begin_clear_indexes(
         &mut self,
         partition: &str,
@@ -58,18 +58,27 @@ impl Controller {
         self.clear_slots(partition, slots)
     }
 
-    /// Hides all samples of `partition` and forgets it with its fields; none when it does not
-    /// exist. Puts that only bring new keys and are under way create it anew when they publish.
+    /// Hides all samples of `partition`, pre-allocated ones too, and forgets it with its fields
+    /// and what its tasks have consumed; none when it does not exist. Puts that only bring new
+    /// keys and are under way create it anew when they publish.
     pub fn drop_partition(&mut self, partition: &str) -> Option<ClearTicket> {
-        let state = self.visible(partition)?;
-        let slots = state.slots.in_order().map(|(slot, _)| slot).collect();
-        let ticket = self.clear_slots(partition, slots);
+        let (state, _) = self.visible_mut(partition)?;
+        let (taken, gone): (Vec<_>, Vec<_>) = state.slots.counted_slots().partition(|slot| {
+            let sample = &state.slots[*slot];
+            matches!(sample.state, State::Pending { .. }) && sample.key.is_some()
+        });
+        for slot in taken {
+            state.slots.uncount(slot);
+        }
+        let ticket = self.clear_slots(partition, gone);
         if let Some(mut state) = self.partitions.remove(partition)
             && state.slots.occupied() > 0
         {
             state.born = 0;
             state.fields = Default::default();
             state.tag_names = Default::default();
+            state.consumption = Default::default();
+            state.log = Default::default();
             self.partitions.insert(state.id.clone(), state);
         }
         Some(ticket)
@@ -85,7 +94,7 @@ impl Controller {
         self.unfinished.values()
     }
 
-    /// Clears visible `slots` of `partition`; a slot may come more than once.
+    /// Clears `slots` of `partition`; a slot may come more than once.
     fn clear_slots(&mut self, partition: &str, mut slots: Vec<Slot>) -> ClearTicket {
         let call = self.counters.next_call();
         let number = self.counters.next_ticket();
@@ -93,8 +102,13 @@ impl Controller {
         if let Some(state) = self.partitions.get_mut(partition) {
             slots.retain(|slot| state.slots.touch(*slot, call));
             if !slots.is_empty() {
+                let keys = slots
+                    .iter()
+                    .filter_map(|slot| state.slots[*slot].key.clone());
+                let keys: Vec<_> = keys.collect();
                 global_indexes = state.clear(&slots);
-                state.changed(&mut self.counters);
+                state.changed(&[], &mut self.counters);
+                self.tombstones.add(&state.id, state.sequence, keys);
             }
         }
         let ticket = ClearTicket {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
-use tq_proto::{GlobalIndex, PartitionId};
+use tq_proto::{Error, ErrorKind, GlobalIndex, PartitionId, Result};
 
+use crate::changes::Tombstones;
 use crate::clear::ClearTicket;
 use crate::partition::Partition;
+use crate::wording::some_of;
 
 /// All status of one TransferQueue. Single owner: every change takes `&mut self`.
 #[derive(Debug, Default)]
@@ -15,6 +17,8 @@ pub struct Controller {
     pub(crate) counters: Counters,
     /// Clears whose storage may not be dropped yet, by ticket number.
     pub(crate) unfinished: BTreeMap<u64, ClearTicket>,
+    /// Keys that were cleared, for those who follow the changes.
+    pub(crate) tombstones: Tombstones,
 }
 
 /// Counters that only go up, also across a partition that is dropped and created again.
@@ -36,6 +40,11 @@ impl Counters {
     /// Number of a visible change; the first is 1.
     pub(crate) fn next_change(&mut self) -> u64 {
         self.change += 1;
+        self.change
+    }
+
+    /// Number of the last visible change; 0 before the first.
+    pub(crate) fn last_change(&self) -> u64 {
         self.change
     }
 
@@ -68,8 +77,9 @@ impl Controller {
             .collect()
     }
 
-    /// Number of the last visible change to `partition`, 0 when it does not exist. Each publish
-    /// and each clear that hides a sample raises it. Numbers are shared by all partitions, so a
+    /// Number of the last visible change to `partition`, 0 when it does not exist. What adds or
+    /// shows samples, produces fields, sets tags or clears a sample raises it; consumption does
+    /// not. Numbers are shared by all partitions, so a
     /// partition dropped and created again never shows a number it has shown before.
     #[must_use]
     pub fn sequence(&self, partition: &str) -> u64 {
@@ -82,6 +92,46 @@ impl Controller {
     pub fn sample_count(&self, partition: &str) -> usize {
         self.visible(partition)
             .map_or(0, |partition| partition.slots.visible())
+    }
+
+    /// Whether `partition` exists.
+    #[must_use]
+    pub fn has_partition(&self, partition: &str) -> bool {
+        self.visible(partition).is_some()
+    }
+
+    /// As [`Self::visible`], or `NotFound` naming the partitions that exist.
+    pub(crate) fn existing(&self, partition: &str) -> Result<&Partition> {
+        self.visible(partition).ok_or_else(|| {
+            let known = match self.partitions() {
+                none if none.is_empty() => "there are no partitions".to_owned(),
+                known => format!("partitions are {}", some_of(known)),
+            };
+            Error::new(
+                ErrorKind::NotFound,
+                format!("partition `{partition}` was not found; {known}"),
+            )
+        })
+    }
+
+    /// As [`Self::existing`], to change it.
+    pub(crate) fn existing_mut(
+        &mut self,
+        partition: &str,
+    ) -> Result<(&mut Partition, &mut Counters)> {
+        self.existing(partition)?;
+        match self.partitions.get_mut(partition) {
+            Some(state) => Ok((state, &mut self.counters)),
+            None => Err(Error::new(ErrorKind::Internal, "a partition got lost")),
+        }
+    }
+
+    pub(crate) fn visible_mut(
+        &mut self,
+        partition: &str,
+    ) -> Option<(&mut Partition, &mut Counters)> {
+        let state = self.partitions.get_mut(partition)?;
+        state.exists().then_some((state, &mut self.counters))
     }
 
     pub(crate) fn visible(&self, partition: &str) -> Option<&Partition> {
@@ -106,6 +156,7 @@ mod tests {
     use tq_proto::DType;
 
     use super::*;
+    use crate::pages::PAGE;
     use crate::put::FieldUpdate;
     use crate::schema::FieldSchemaUpdate;
 
@@ -140,9 +191,11 @@ mod tests {
             controller.resolve("late", &["last"]).global_indexes,
             [GlobalIndex(5501)]
         );
-        for (name, most) in [("p", 11), ("late", 1)] {
+        // Each sample left holds its page, and one more page was in use at a time.
+        for (name, most) in [("p", 3 * PAGE), ("late", PAGE)] {
             let slots = &controller.partitions[name].slots;
-            assert!(slots.in_order().all(|(slot, _)| slot < most));
+            assert!(slots.in_order().all(|(slot, ..)| slot < most));
+            assert!(slots.pages().at_hand() < most as usize);
         }
         assert_eq!(controller.sample_count("p"), 1);
         assert!(controller.unfinished.is_empty());

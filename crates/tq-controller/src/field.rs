@@ -87,6 +87,25 @@ impl Field {
         }
     }
 
+    /// The samples that have the field.
+    pub(crate) fn produced(&self) -> &Bitmap {
+        &self.produced
+    }
+
+    /// Whether [`Self::schema`] says all there is to say about any row.
+    pub(crate) fn is_uniform(&self) -> bool {
+        !self.nested && self.dtypes.distinct() <= 1 && self.shapes.distinct() <= 1
+    }
+
+    /// Dtype and shape of a row; the inner `None` for one that is not a tensor, the outer one where
+    /// the field is not produced.
+    pub(crate) fn row(&self, slot: Slot) -> Option<Option<(DType, &Shape)>> {
+        self.produced.contains(slot).then(|| {
+            let dtype = *self.dtypes.get(slot);
+            dtype.map(|dtype| (dtype, self.shapes.get(slot)))
+        })
+    }
+
     pub(crate) fn is_produced(&self, slot: Slot) -> bool {
         self.produced.contains(slot)
     }
@@ -106,12 +125,9 @@ impl Field {
     }
 
     pub(crate) fn row_schema(&self, slot: Slot) -> Option<RowSchema> {
-        self.produced.contains(slot).then(|| {
-            let dtype = *self.dtypes.get(slot);
-            RowSchema {
-                dtype,
-                shape: dtype.map(|_| self.shapes.get(slot).clone()),
-            }
+        self.row(slot).map(|tensor| RowSchema {
+            dtype: tensor.map(|(dtype, _)| dtype),
+            shape: tensor.map(|(_, shape)| shape.clone()),
         })
     }
 }
@@ -153,7 +169,7 @@ impl Fields {
     }
 
     /// Sorted names of the fields produced for all of `slots`; `samples` is how many samples are
-    /// visible, so that a field which all of them have needs no look at single slots.
+    /// counted, so that a field which all of them have needs no look at single slots.
     pub(crate) fn ready(&self, slots: &[Slot], samples: usize) -> Vec<FieldName> {
         if slots.is_empty() {
             return Vec::new();

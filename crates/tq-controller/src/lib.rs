@@ -1,5 +1,5 @@
 //! The controller state machine: which samples exist, under which key and global index, which
-//! fields of them are produced and what they are tagged with. It owns all status and no tensor
+//! fields of them are produced, what they are tagged with and which task has consumed them. It owns all status and no tensor
 //! bytes; it opens no socket, reads no clock and starts no thread. The caller puts a lock around
 //! it.
 //!
@@ -7,6 +7,9 @@
 //! [`Controller::reserve`] gives every key its global index in an invisible, pending state;
 //! [`Controller::publish`] makes the batch visible at once, or [`Controller::abandon`] undoes it.
 //! A clear hides its samples at once and names the global indexes whose storage may be dropped.
+//!
+//! Each task consumes on its own: [`Controller::fetch`] has a sampler choose among the samples that
+//! are ready for it and marks what it chose, in one step.
 //!
 //! A global index is never handed out twice. It therefore serves as the generation of whatever
 //! slot a sample occupies: a stale holder finds another number there and misses.
@@ -36,43 +39,73 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`put`] | reserve, publish, abandon: keys become samples |
+//! | [`reserve`] | reserve, abandon: global indexes for a put under way |
+//! | [`put`] | publish: a batch becomes visible |
+//! | [`insert`] | samples before their data: inserted, registered, pre-allocated |
 //! | [`resolve`] | keys to global indexes and the fields ready for them |
+//! | [`batch`] | metadata of a batch by column |
+//! | [`retag`] | tags set and read by global index |
+//! | [`claim`] | ready samples become consumed by a task |
+//! | [`ready`] | which samples are ready for a task |
+//! | [`sampler`] | which of the ready samples a task gets next |
+//! | [`status_report`] | production and consumption status by column |
 //! | [`list`] | keys and tags in creation order, without copies |
 //! | [`clear`] | clears by key, by global index, of a whole partition |
 //! | [`schema`] | dtype and shapes of a field, over all rows and per row |
 //! | [`tags`] | tag values and their key-wise merge |
 //! | `controller` | the state: partitions by name, the counters |
-//! | `partition` | one partition: its samples, keys and fields |
-//! | `slots` | the dense table of samples, their order and reuse |
+//! | `partition` | one partition: its samples, keys, fields and consumption |
+//! | `consumption` | what each task has consumed |
+//! | `slots` | the dense table of samples, their states and order |
+//! | `pages` | slots in pages of 64, their order and reuse |
 //! | `index_table` | global index to slot |
 //! | `field` | one field: produced bits and row schemas |
 //! | `status` | growing bitmaps over slots |
 //! | `row_values` | a value per row, stored once while rows agree |
 //! | `kv_index` | key to slot |
-//! | `wording` | lists of names in error messages |
+//! | `wording` | what error messages share |
 
+pub mod batch;
+pub mod changes;
+pub mod claim;
 pub mod clear;
+mod consumption;
 mod controller;
 mod field;
 mod index_table;
+pub mod insert;
 mod kv_index;
 pub mod list;
+mod pages;
 mod partition;
+pub mod predicate;
 pub mod put;
+pub mod ready;
+pub mod reserve;
 pub mod resolve;
+pub mod retag;
 mod row_values;
+pub mod sampler;
 pub mod schema;
+pub mod select;
 mod slots;
 mod status;
+pub mod status_report;
 pub mod tags;
 mod wording;
 
+pub use batch::{BatchColumns, FieldColumns, FieldSelection};
+pub use changes::{Changes, KeyChange};
+pub use claim::FetchRequest;
 pub use clear::ClearTicket;
 pub use controller::Controller;
 pub use list::{Keys, Listed};
-pub use put::{FieldUpdate, Published, Refused, Reservation};
+pub use predicate::{Comparison, Matcher, Predicate};
+pub use put::{FieldUpdate, Published, Refused};
+pub use reserve::Reservation;
 pub use resolve::Resolved;
 pub use schema::{FieldSchema, FieldSchemaUpdate, RowSchema, Shape};
+pub use select::{Selected, Selection, SelectionCounts};
+pub use status_report::StatusColumns;
 pub use tags::{TagName, TagValue, Tags};
 pub use tq_proto::RowShapes;

@@ -17,7 +17,8 @@ pub struct Listed<'a> {
     pub keys: Keys<'a>,
 }
 
-/// Walk over the keys of a partition in the order in which they were published.
+/// Walk over the keys of a partition in the order in which they were published. Samples without a
+/// key are passed over.
 #[derive(Debug, Clone)]
 pub struct Keys<'a>(InOrder<'a>);
 
@@ -25,7 +26,7 @@ impl<'a> Iterator for Keys<'a> {
     type Item = (&'a Key, &'a Tags);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().map(|(_, sample)| (&sample.key, &sample.tags))
+        self.0.next().map(|(_, key, sample)| (key, &sample.tags))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

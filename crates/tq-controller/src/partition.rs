@@ -1,12 +1,15 @@
-//! One partition: its samples, keys, fields and tag names, kept in step.
+//! One partition: its samples, keys, fields, tag names and consumption, kept in step.
 
-use tq_proto::{GlobalIndex, PartitionId};
+use tq_proto::{Error, ErrorKind, GlobalIndex, Key, PartitionId, Result};
 
+use crate::changes::ChangeLog;
+use crate::consumption::Consumption;
 use crate::controller::Counters;
 use crate::field::Fields;
 use crate::kv_index::KvIndex;
-use crate::slots::{Slot, Slots, State};
+use crate::slots::{LetGo, Slot, Slots, State};
 use crate::tags::TagNames;
+use crate::wording::some_of;
 
 /// State of a partition. One that nothing was published into holds pending samples only and is
 /// seen by no query.
@@ -21,6 +24,8 @@ pub(crate) struct Partition {
     pub(crate) keys: KvIndex,
     pub(crate) fields: Fields,
     pub(crate) tag_names: TagNames,
+    pub(crate) consumption: Consumption,
+    pub(crate) log: ChangeLog,
 }
 
 impl Partition {
@@ -33,6 +38,8 @@ impl Partition {
             keys: KvIndex::default(),
             fields: Fields::default(),
             tag_names: TagNames::default(),
+            consumption: Consumption::default(),
+            log: ChangeLog::default(),
         }
     }
 
@@ -45,9 +52,11 @@ impl Partition {
         !self.exists() && self.slots.occupied() == 0
     }
 
-    /// Records a visible change; the first one creates the partition.
-    pub(crate) fn changed(&mut self, counters: &mut Counters) {
+    /// Records a visible change, of `slots` where it leaves them visible; the first one creates the
+    /// partition.
+    pub(crate) fn changed(&mut self, slots: &[Slot], counters: &mut Counters) {
         self.sequence = counters.next_change();
+        self.log.changed(self.sequence, slots, &self.slots);
         if self.born == 0 {
             self.born = self.sequence;
         }
@@ -60,9 +69,69 @@ impl Partition {
             .filter(|slot| self.slots[*slot].state == State::Visible)
     }
 
-    /// Takes visible samples out of every query and frees their slots. Returns their numbers.
+    /// Slots of the visible and pre-allocated samples numbered `indexes`, in this order.
+    ///
+    /// # Errors
+    /// `NotFound` naming the global indexes of no such sample.
+    pub(crate) fn locate(&self, indexes: &[GlobalIndex]) -> Result<Vec<Slot>> {
+        let mut slots = Vec::with_capacity(indexes.len());
+        let mut unknown = Vec::new();
+        for index in indexes {
+            match self.slots.find(*index) {
+                Some(slot) => slots.push(slot),
+                None => unknown.push(index),
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(slots);
+        }
+        Err(Error::new(
+            ErrorKind::NotFound,
+            format!(
+                "global indexes {} are of no sample; they were cleared or belong to another \
+                 partition",
+                some_of(unknown)
+            ),
+        )
+        .with("partition", &self.id))
+    }
+
+    /// Makes room for `keys` about to be added.
+    pub(crate) fn prepare_for<K: AsRef<str>>(&mut self, keys: &[K]) {
+        // Batches are mostly all new or all known.
+        let first_is_new = |key: &K| self.keys.get(key.as_ref()).is_none();
+        if keys.first().is_some_and(first_is_new) {
+            self.slots.prepare(keys.len());
+            self.keys.prepare(keys.len());
+        }
+    }
+
+    /// A pending sample under a key that has none: the lowest pre-allocated one, or else a fresh
+    /// one.
+    pub(crate) fn add_key(&mut self, key: Key, call: u64, counters: &mut Counters) -> Slot {
+        let slot = match self.slots.take_spare(call) {
+            Some(slot) => {
+                self.slots[slot].key = Some(key.clone());
+                slot
+            }
+            None => {
+                let index = counters.next_index();
+                self.slots.add(index, Some(key.clone()), call)
+            }
+        };
+        self.keys.insert(key, slot);
+        slot
+    }
+
+    /// Marks samples consumed by `task`.
+    pub(crate) fn mark_consumed(&mut self, task: &str, slots: &[Slot]) {
+        self.consumption.mark(task, slots, self.slots.pages());
+    }
+
+    /// Takes samples out of every query and frees their slots. Returns their numbers.
     pub(crate) fn clear(&mut self, slots: &[Slot]) -> Vec<GlobalIndex> {
         self.fields.clear(slots);
+        self.consumption.clear(slots);
         self.free(slots)
     }
 
@@ -70,9 +139,28 @@ impl Partition {
     pub(crate) fn free(&mut self, slots: &[Slot]) -> Vec<GlobalIndex> {
         let indexes = slots.iter().map(|slot| self.slots[*slot].index).collect();
         for slot in slots {
-            self.keys.remove(&self.slots[*slot].key);
+            if let Some(key) = &self.slots[*slot].key {
+                self.keys.remove(key);
+            }
         }
-        self.slots.release(slots);
+        let consumption = &mut self.consumption;
+        self.slots
+            .release(slots, |vacated| consumption.vacated(vacated));
         indexes
+    }
+
+    /// Lets go of a slot for a put that failed; true when nobody holds it any more and it is to be
+    /// freed.
+    pub(crate) fn let_go(&mut self, slot: Slot) -> bool {
+        match self.slots.let_go(slot) {
+            LetGo::Unheld => true,
+            LetGo::Reserved(key) => {
+                if let Some(key) = key {
+                    self.keys.remove(&key);
+                }
+                false
+            }
+            LetGo::Held => false,
+        }
     }
 }

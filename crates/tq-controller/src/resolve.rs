@@ -1,11 +1,11 @@
 //! Keys to samples, and what is produced for them.
 
-use tq_proto::{Error, ErrorKind, FieldName, GlobalIndex, Result};
+use tq_proto::{Error, ErrorKind, FieldName, GlobalIndex, Key, Result};
 
 use crate::Controller;
 use crate::partition::Partition;
 use crate::schema::{FieldSchema, RowSchema};
-use crate::slots::Slot;
+use crate::slots::{Sample, Slot, State};
 use crate::wording::some_of;
 
 /// Answer to [`Controller::resolve`].
@@ -48,7 +48,7 @@ impl Controller {
                 None => found.missing.push(position),
             }
         }
-        found.fields = state.fields.ready(&slots, state.slots.visible());
+        found.fields = state.fields.ready(&slots, state.slots.counted());
         found
     }
 
@@ -63,14 +63,14 @@ impl Controller {
         global_indexes: &[GlobalIndex],
     ) -> Result<Vec<FieldName>> {
         let (state, slots) = self.locate(partition, global_indexes)?;
-        Ok(state.fields.ready(&slots, state.slots.visible()))
+        Ok(state.fields.ready(&slots, state.slots.counted()))
     }
 
     /// Checks that each of `fields` is produced for each sample of `global_indexes`.
     ///
     /// # Errors
     /// `NotFound` when the partition or one of the samples does not exist; `NotReady` naming the
-    /// first field that is not produced everywhere, and keys for which it is not.
+    /// first field that is not produced everywhere, and samples for which it is not.
     pub fn require_fields<F: AsRef<str>>(
         &self,
         partition: &str,
@@ -85,11 +85,11 @@ impl Controller {
             if lacking.is_empty() {
                 continue;
             }
-            let keys = some_of(lacking.iter().map(|slot| &state.slots[*slot].key));
+            let samples = some_of(lacking.iter().map(|slot| state.slots[*slot].label()));
             return Err(Error::new(
                 ErrorKind::NotReady,
                 format!(
-                    "field `{name}` is not produced for key {keys} ({} of the {} samples asked \
+                    "field `{name}` is not produced for {samples} ({} of the {} samples asked \
                      for); ask again once it is put, or ask for other fields",
                     lacking.len(),
                     slots.len()
@@ -100,12 +100,33 @@ impl Controller {
         Ok(())
     }
 
+    /// The key of each sample of `global_indexes`, none where there is no such sample or it has no
+    /// key. None at all for an unknown partition.
+    #[must_use]
+    pub fn keys_of(
+        &self,
+        partition: &str,
+        global_indexes: &[GlobalIndex],
+    ) -> Option<Vec<Option<Key>>> {
+        let state = self.visible(partition)?;
+        // A pre-allocated sample may have the key of a put under way, which no query shows.
+        let key = |slot| {
+            let sample: &Sample = &state.slots[slot];
+            sample
+                .key
+                .clone()
+                .filter(|_| sample.state == State::Visible)
+        };
+        let found = global_indexes.iter().map(|index| state.slots.find(*index));
+        Some(found.map(|slot| slot.and_then(key)).collect())
+    }
+
     /// Sorted names of the fields produced for one key; none when it does not exist.
     #[must_use]
     pub fn fields_of(&self, partition: &str, key: &str) -> Option<Vec<FieldName>> {
         let state = self.visible(partition)?;
         let slot = state.visible_slot(key)?;
-        Some(state.fields.ready(&[slot], state.slots.visible()))
+        Some(state.fields.ready(&[slot], state.slots.counted()))
     }
 
     /// Every field known to `partition` with its schema, in the order of their first put. A field
@@ -149,32 +170,8 @@ impl Controller {
         partition: &str,
         global_indexes: &[GlobalIndex],
     ) -> Result<(&Partition, Vec<Slot>)> {
-        let Some(state) = self.visible(partition) else {
-            let known = some_of(self.partitions());
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                format!("partition `{partition}` does not exist; partitions are {known}"),
-            ));
-        };
-        let mut slots = Vec::with_capacity(global_indexes.len());
-        let mut unknown = Vec::new();
-        for index in global_indexes {
-            match state.slots.find(*index) {
-                Some(slot) => slots.push(slot),
-                None => unknown.push(index),
-            }
-        }
-        if unknown.is_empty() {
-            return Ok((state, slots));
-        }
-        Err(Error::new(
-            ErrorKind::NotFound,
-            format!(
-                "global indexes {} are of no sample; they were cleared or belong to another \
-                 partition",
-                some_of(unknown)
-            ),
-        )
-        .with("partition", partition))
+        let state = self.existing(partition)?;
+        let slots = state.locate(global_indexes)?;
+        Ok((state, slots))
     }
 }

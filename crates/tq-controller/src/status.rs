@@ -1,10 +1,10 @@
 //! Growing bitmaps over dense slots.
 
+use crate::pages::{PageNo, bit_of, page_of};
 use crate::slots::Slot;
 
-const WORD_BITS: usize = u64::BITS as usize;
-
-/// A set of slots. Memory follows the highest slot in it; an empty one holds none.
+/// A set of slots, one word for each page. Memory follows the highest slot in it; an empty one
+/// holds none.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Bitmap {
     words: Vec<u64>,
@@ -13,7 +13,12 @@ pub(crate) struct Bitmap {
 
 impl Bitmap {
     const fn place(slot: Slot) -> (usize, u64) {
-        (slot as usize / WORD_BITS, 1 << (slot as usize % WORD_BITS))
+        (page_of(slot) as usize, bit_of(slot))
+    }
+
+    /// The slots of `page` that are in the set.
+    pub(crate) fn word(&self, page: PageNo) -> u64 {
+        self.words.get(page as usize).copied().unwrap_or(0)
     }
 
     pub(crate) fn contains(&self, slot: Slot) -> bool {
@@ -52,6 +57,10 @@ impl Bitmap {
         self.ones
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ones == 0
+    }
+
     pub(crate) fn contains_all(&self, slots: &[Slot]) -> bool {
         slots.iter().all(|slot| self.contains(*slot))
     }
@@ -64,6 +73,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::pages::slots_of;
 
     #[test]
     fn bits_at_both_sides_of_a_word_border_are_apart() {
@@ -121,6 +131,8 @@ mod tests {
             for slot in 0..260 {
                 prop_assert_eq!(bitmap.contains(slot), model.contains(&slot));
             }
+            let by_word = (0..5).flat_map(|page| slots_of(page, bitmap.word(page)));
+            prop_assert_eq!(by_word.collect::<BTreeSet<_>>(), model.clone());
             let members: Vec<_> = model.iter().copied().collect();
             prop_assert!(bitmap.contains_all(&members));
         }

@@ -102,6 +102,12 @@ impl Tags {
         self.0 = Some(merged.into());
     }
 
+    /// Takes the place of the tags there were, under the condition of [`Self::merge`].
+    pub(crate) fn replace(&mut self, mut tags: Tags, names: &mut TagNames) {
+        tags.intern(names);
+        *self = tags;
+    }
+
     fn intern(&mut self, names: &mut TagNames) {
         let Some(pairs) = &mut self.0 else { return };
         if let Some(pairs) = Arc::get_mut(pairs) {
@@ -242,6 +248,17 @@ mod tests {
         merged.merge(tags(&[("c", 3), ("b", 4)]), &mut names);
         merged.merge(Tags::default(), &mut names);
         assert_eq!(merged, tags(&[("a", 1), ("b", 4), ("c", 3)]));
+    }
+
+    #[test]
+    fn replacing_leaves_nothing_and_later_merges_find_the_names() {
+        let mut names = TagNames::default();
+        let mut replaced = Tags::default();
+        replaced.merge(tags(&[("a", 1), ("b", 2)]), &mut names);
+        replaced.replace(tags(&[("b", 3), ("c", 4)]), &mut names);
+        assert_eq!(replaced, tags(&[("b", 3), ("c", 4)]));
+        replaced.merge(tags(&[("c", 5)]), &mut names);
+        assert_eq!(replaced, tags(&[("b", 3), ("c", 5)]));
     }
 
     #[test]

@@ -1,6 +1,13 @@
-//! Lists of names in error messages.
+//! What error messages share.
 
 use std::fmt::Display;
+
+use tq_proto::{Error, ErrorKind};
+
+/// An error about what the caller gave.
+pub(crate) fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidArgument, message)
+}
 
 /// So many names are spelled out.
 const NAMED: usize = 5;

@@ -147,7 +147,7 @@ fn a_refused_put_leaves_neither_keys_nor_fields_nor_a_partition() {
         (
             vec![good.clone()],
             Some(vec![tag("t", 1)]),
-            "1 tags were put with 2 keys",
+            "1 tags were put with 2 rows",
         ),
         (
             vec![good.clone(), good.clone()],
@@ -163,7 +163,7 @@ fn a_refused_put_leaves_neither_keys_nor_fields_nor_a_partition() {
                 },
             ],
             None,
-            "field `bad` describes 3 rows, but 2 keys",
+            "field `bad` describes 3 rows, but 2 were put",
         ),
     ];
     for (fields, tags, message) in faults {
@@ -258,7 +258,7 @@ fn what_is_not_produced_is_named_by_field_and_key() {
     assert!(
         error
             .to_string()
-            .contains("field `g` is not produced for key `a` (1 of the 3")
+            .contains("field `g` is not produced for `a` (1 of the 3")
     );
     let error = controller
         .require_fields("p", &indexes, &["never"])
