@@ -23,16 +23,17 @@ FLOORS = {
     "tq-arena": 0,
     "tq-controller": 1,
     "tq-storage": 1,
-    "tq-client": 2,
-    "tq-server": 2,
-    "tq-cli": 3,
-    "tq-python": 3,
+    "tq-engine": 2,
+    "tq-client": 3,
+    "tq-server": 3,
+    "tq-cli": 4,
+    "tq-python": 4,
 }
 # The shared words lie under everything, their own floor included.
 GROUND = "tq-proto"
 
 # Dependencies behind a fence: name prefix -> the crates that may see it.
-_SOCKETS = {name for name, floor in FLOORS.items() if floor >= 2}
+_SOCKETS = {name for name, floor in FLOORS.items() if floor >= 3}
 FENCED = {
     "pyo3": {"tq-python"},
     "numpy": {"tq-python"},

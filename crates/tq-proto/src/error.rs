@@ -37,6 +37,8 @@ pub enum ErrorKind {
     System = 11,
     /// A defect of this project.
     Internal = 12,
+    /// The host cannot be reached, or was lost during the call.
+    Unavailable = 13,
 }
 
 impl ErrorKind {
@@ -56,12 +58,16 @@ impl ErrorKind {
             Self::Forked => "forked",
             Self::System => "system",
             Self::Internal => "internal",
+            Self::Unavailable => "unavailable",
         }
     }
 
     const fn retry(self) -> Retry {
         match self {
-            Self::NotReady | Self::CapacityExceeded | Self::DeadlineExceeded => Retry::Temporary,
+            Self::NotReady
+            | Self::CapacityExceeded
+            | Self::DeadlineExceeded
+            | Self::Unavailable => Retry::Temporary,
             _ => Retry::Permanent,
         }
     }

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tq_arena::{Arena, ArenaConfig, WarmPool};
 use tq_controller::Controller;
+use tq_controller::sampler::{Sampler, SamplerConfig};
 use tq_proto::{Error, ErrorKind, Result};
 use tq_storage::{StorageConfig, StorageUnit, StorageUsage};
 
 use crate::config::EmbeddedConfig;
+use crate::wait::WaitBoard;
 
 /// A handle on the engine of this process. Clones are the same engine; any number of threads may
 /// use it.
@@ -22,6 +24,9 @@ pub(crate) struct Shared {
     /// Guards all status. Held for one request, never while payload is copied, and never while
     /// waiting for anything else.
     controller: Mutex<Controller>,
+    /// Taken after the controller's lock, never before it.
+    sampler: Mutex<Sampler>,
+    pub(crate) waits: WaitBoard,
     pub(crate) unit: StorageUnit,
     pub(crate) pool: WarmPool,
     pub(crate) config: EmbeddedConfig,
@@ -61,6 +66,8 @@ impl Embedded {
         );
         let shared = Shared {
             controller: Mutex::new(Controller::default()),
+            sampler: Mutex::new(Sampler::new(SamplerConfig::Sequential)?),
+            waits: WaitBoard::default(),
             unit,
             pool: WarmPool::new(config.retain_bytes / 2),
             config,
@@ -72,10 +79,14 @@ impl Embedded {
         })
     }
 
-    /// Ends the engine: every later call is refused. What was read stays valid; memory goes with
-    /// the last handle and view.
+    /// Ends the engine: every later call is refused and whoever waits is woken. What was read stays
+    /// valid; memory goes with the last handle and view.
     pub fn close(&self) {
-        self.shared.closed.store(true, Ordering::Release);
+        // In a forked child, those who wait are threads of the parent.
+        if self.shared.owner == process::id() {
+            self.shared.closed.store(true, Ordering::Release);
+            self.shared.waits.closed();
+        }
     }
 
     /// Whether this process may use the engine.
@@ -103,6 +114,12 @@ impl Embedded {
             ));
         }
         Ok(())
+    }
+
+    /// The memory that payload lies in, for a server that hands its segments to other processes.
+    #[must_use]
+    pub fn arena(&self) -> &Arena {
+        self.shared.unit.arena()
     }
 
     /// How full the engine is.
@@ -133,5 +150,9 @@ impl Shared {
         self.controller
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn sampler(&self) -> MutexGuard<'_, Sampler> {
+        self.sampler.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

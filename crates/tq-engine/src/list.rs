@@ -1,6 +1,6 @@
-//! Keys and tags at one instant.
+//! Keys and tags at one instant, or what has changed since an earlier one.
 
-use tq_controller::Tags;
+use tq_controller::{Changes, Tags};
 use tq_proto::{Key, PartitionId, Result};
 
 use crate::embedded::Embedded;
@@ -33,5 +33,24 @@ impl Embedded {
                     .collect(),
             })
             .collect())
+    }
+
+    /// What has changed in `partition` since change number `since`; see
+    /// [`tq_controller::Controller::changes`].
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn changes(&self, partition: &str, since: u64, limit: usize) -> Result<Changes> {
+        self.check()?;
+        Ok(self.shared.controller().changes(partition, since, limit))
+    }
+
+    /// Number of the last visible change to `partition`; 0 where it does not exist.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn sequence(&self, partition: &str) -> Result<u64> {
+        self.check()?;
+        Ok(self.shared.controller().sequence(partition))
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use tq_client::{Delivered, Embedded, EmbeddedConfig};
+use tq_engine::{Delivered, Embedded, EmbeddedConfig};
 use tq_proto::{DType, ErrorKind, FieldName};
 use tq_storage::{ColumnLayout, ColumnPlan};
 

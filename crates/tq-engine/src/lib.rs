@@ -1,0 +1,37 @@
+//! The engine as its users see it: controller and storage unit behind one call each for put, get,
+//! list and clear, and for metadata, consumption and waits. It opens no socket: who hosts it calls it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | settings of the embedded engine |
+//! | [`embedded`] | the engine: open, closed, or on the wrong side of a fork |
+//! | [`put`] | one batch on its way in: reserved, loaned, filled, published |
+//! | [`get`] | one batch on its way out: resolved, leased, delivered |
+//! | [`deliver`] | columns as bytes of their own: a view or one copy |
+//! | [`clear`] | samples that are to go |
+//! | [`list`] | keys and tags at one instant |
+//! | [`metadata`] | what is known of samples: schema, statuses, tags |
+//! | [`consume`] | each task's own consumption: fetched, claimed, given back |
+//! | [`select`] | samples chosen by their tags, claimed or evicted |
+//! | [`wait`] | who lacks something sleeps until a change may have brought it |
+
+pub mod clear;
+pub mod config;
+pub mod consume;
+pub mod deliver;
+pub mod embedded;
+pub mod get;
+pub mod list;
+pub mod metadata;
+pub mod put;
+pub mod select;
+pub mod wait;
+
+pub use config::EmbeddedConfig;
+pub use consume::Claim;
+pub use deliver::{Delivered, Delivery, Part};
+pub use embedded::{Embedded, Usage};
+pub use get::Batch;
+pub use list::Listing;
+pub use put::Put;
+pub use wait::{Interest, Subscription};
