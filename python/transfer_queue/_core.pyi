@@ -3,6 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
+import torch
+
+#: ``(global indexes, partition, schema, production status (a byte per row), custom metas)``
+_Meta = tuple[list[int], str, dict[str, dict[str, Any]], bytes, list[dict[str, Any]]]
+_Status = tuple[torch.Tensor, torch.Tensor]
+_Counts = dict[str, int]
+
 def encode(value: Any, allow_pickle: bool) -> list[Any]: ...
 def decode(items: Sequence[Any], allow_pickle: bool) -> Any: ...
 def calc_packed_size(items: Sequence[Any]) -> int: ...
@@ -17,6 +24,11 @@ def batch_encode_into(
 ) -> tuple[Sequence[Any], list[int]]: ...
 def batch_decode_from(buffers: Sequence[Any], allow_pickle: bool) -> list[Any]: ...
 def use_dlpack_capsules_only(only: bool) -> None: ...
+def grpo_groups(ready: list[int], size: int, groups: int | None) -> list[int] | None: ...
+def balanced_partitions(lengths: list[float], parts: int, equal_size: bool) -> list[list[int]]: ...
+def pack_lengths(
+    lengths: list[float], ranks: int, budget: float, most: int
+) -> list[list[int]] | None: ...
 
 @final
 class Bytes:
@@ -57,6 +69,111 @@ class Engine:
     def partitions(self) -> list[str]: ...
     def usage(self) -> dict[str, int]: ...
     def close(self) -> None: ...
+    def plan_put_indexes(
+        self,
+        partitions: list[str],
+        indexes: list[int],
+        columns: list[tuple[Any, ...]],
+        tags: list[dict[str, Any]] | None,
+        allow_pickle: bool,
+    ) -> PlannedPut: ...
+    def plan_get_indexes(
+        self, indexes: list[int], fields: list[str], allow_pickle: bool
+    ) -> PlannedGet: ...
+    def insert(
+        self, partition: str, fields: list[str], count: int, allow_pickle: bool
+    ) -> _Meta: ...
+    def preallocate(self, partition: str, count: int) -> None: ...
+    def force_fetch(
+        self, partition: str, fields: list[str] | None, allow_pickle: bool
+    ) -> _Meta: ...
+    def meta_of_keys(
+        self, partition: str, keys: list[str], create: bool, allow_pickle: bool
+    ) -> tuple[_Meta | None, list[str]]: ...
+    def keys_of(self, partition: str, indexes: list[int]) -> list[str | None] | None: ...
+    def tags_of(
+        self, partition: str, indexes: list[int], allow_pickle: bool
+    ) -> list[dict[str, Any]]: ...
+    def set_tags(
+        self,
+        partition: str,
+        indexes: list[int],
+        tags: list[dict[str, Any]],
+        replace: bool,
+        allow_pickle: bool,
+    ) -> int: ...
+    def production_status(self, partition: str, fields: list[str]) -> _Status | None: ...
+    def is_produced(self, partition: str, fields: list[str]) -> bool: ...
+    def set_sampler(self, kind: str, params: dict[str, Any]) -> None: ...
+    def fetch(
+        self,
+        partition: str,
+        fields: list[str],
+        batch_size: int,
+        task: str,
+        dp_rank: int | None,
+        batch_index: int | None,
+        allow_pickle: bool,
+    ) -> _Meta | None: ...
+    def ready_indexes(
+        self, partition: str, fields: list[str], task: str, at_least: int
+    ) -> list[int] | None: ...
+    def ready_count(self, partition: str, fields: list[str], task: str, at_most: int) -> int: ...
+    def claim(
+        self,
+        partition: str,
+        fields: list[str],
+        task: str,
+        sampled: list[int],
+        consumed: list[int],
+        again: bool,
+        allow_pickle: bool,
+    ) -> _Meta: ...
+    def consumption_status(self, partition: str, task: str) -> _Status | None: ...
+    def is_consumed(self, partition: str, task: str) -> bool: ...
+    def reset_consumption(
+        self, partition: str, task: str | None, indexes: list[int] | None
+    ) -> int: ...
+    def clear_indexes(self, partition: str, indexes: list[int]) -> int: ...
+    def select(
+        self,
+        partition: str,
+        predicate: tuple[Any, ...],
+        fields: list[str],
+        order_by: list[tuple[str, bool]],
+        limit: int | None,
+        group_by: str | None,
+        group_size: int | None,
+        claim_for: str | None,
+        allow_pickle: bool,
+        keys: list[str] | None = None,
+    ) -> tuple[list[str], list[dict[str, Any]], list[str], _Counts]: ...
+    def evict(
+        self,
+        partition: str,
+        predicate: tuple[Any, ...],
+        fields: list[str],
+        order_by: list[tuple[str, bool]],
+        limit: int | None,
+        group_by: str | None,
+        group_size: int | None,
+    ) -> tuple[list[str], _Counts]: ...
+    def changes(
+        self, partition: str, since: int, limit: int, allow_pickle: bool
+    ) -> tuple[list[tuple[int, str, list[str], dict[str, Any], bool]], int, bool]: ...
+    def sequence(self, partition: str) -> int: ...
+    def activity(self, partition: str) -> int: ...
+    def subscribe(
+        self,
+        partition: str,
+        rows: int,
+        callback: Callable[[], None],
+        consumption: bool = True,
+    ) -> Subscription: ...
+
+@final
+class Subscription:
+    def cancel(self) -> None: ...
 
 @final
 class PlannedPut:

@@ -6,6 +6,7 @@
 //! | `errors` | error kinds as Python exceptions |
 //! | `codec` | Python values to packed buffers and back |
 //! | `engine` | the embedded engine |
+//! | `samplers` | what the sampler classes compute when they are called directly |
 //!
 //! No panic crosses into Python, blocking work runs detached, and no signature has a pointer.
 
@@ -13,6 +14,7 @@ mod codec;
 mod engine;
 mod errors;
 mod fence;
+mod samplers;
 
 use pyo3::prelude::*;
 
@@ -24,7 +26,13 @@ mod _core {
         unpack_from, use_dlpack_capsules_only,
     };
     #[pymodule_export]
-    use super::engine::class::{Engine, PlannedGet, PlannedPut};
+    use super::engine::class::Engine;
+    #[pymodule_export]
+    use super::engine::planned::{PlannedGet, PlannedPut};
+    #[pymodule_export]
+    use super::engine::waiting::Subscription;
     #[pymodule_export]
     use super::fence::ExportedBytes;
+    #[pymodule_export]
+    use super::samplers::{balanced_partitions, grpo_groups, pack_lengths};
 }

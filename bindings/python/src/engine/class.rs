@@ -1,23 +1,20 @@
 //! `_core.Engine`.
 
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedStr;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
-use tq_client::{Embedded, EmbeddedConfig};
-use tq_proto::{ErrorKind, FieldName};
+use pyo3::types::{PyDict, PyList};
+use tq_engine::{Embedded, EmbeddedConfig};
 
-use super::fill::fill;
+use super::arguments::{field_names, global_indexes, texts};
 use super::listing::Listed;
-use super::result::{Columns, ReadColumn};
+use super::planned::{PlannedGet, PlannedPut, Target};
 use super::source::{self, Column};
-use super::tags::{TagReader, TagWriter};
-use crate::errors::{OrRaise, raise};
+use super::tags::TagReader;
+use crate::errors::OrRaise;
 
 /// The embedded engine.
 #[pyclass(frozen, module = "transfer_queue._core")]
 pub(crate) struct Engine {
-    engine: Embedded,
+    pub(super) engine: Embedded,
     threads: usize,
     listed: Listed,
 }
@@ -64,28 +61,31 @@ impl Engine {
         tags: Option<&Bound<'_, PyList>>,
         allow_pickle: bool,
     ) -> PyResult<PlannedPut> {
-        self.check(py)?;
         let keys = texts("keys", keys)?;
-        let columns: Vec<Column> = columns
-            .iter()
-            .map(|column| source::read(&column, keys.len(), allow_pickle))
-            .collect::<PyResult<_>>()?;
-        let tags = tags
-            .map(|tags| TagReader::new(allow_pickle).read_all(tags))
-            .transpose()?;
-        let bytes = columns.iter().map(|column| column.source.bytes()).sum();
-        Ok(PlannedPut {
-            engine: self.engine.clone(),
-            threads: self.threads,
-            bytes,
+        self.plan(
+            py,
+            Target::Keys { partition, keys },
+            columns,
+            tags,
             allow_pickle,
-            work: std::sync::Mutex::new(Some(Work {
-                partition,
-                keys,
-                columns,
-                tags,
-            })),
-        })
+        )
+    }
+
+    /// Plans a put for samples that exist: row `i` is sample `indexes[i]` of `partitions[i]`.
+    fn plan_put_indexes(
+        &self,
+        py: Python<'_>,
+        partitions: &Bound<'_, PyList>,
+        indexes: &Bound<'_, PyList>,
+        columns: &Bound<'_, PyList>,
+        tags: Option<&Bound<'_, PyList>>,
+        allow_pickle: bool,
+    ) -> PyResult<PlannedPut> {
+        let target = Target::Indexes {
+            partitions: texts("partitions", partitions)?,
+            indexes: global_indexes(indexes)?,
+        };
+        self.plan(py, target, columns, tags, allow_pickle)
     }
 
     /// Plans a get: resolves keys and leases rows, copies nothing.
@@ -98,13 +98,7 @@ impl Engine {
         allow_pickle: bool,
     ) -> PyResult<PlannedGet> {
         let keys = texts("keys", keys)?;
-        let select: Option<Vec<FieldName>> = match select {
-            Some(names) => {
-                let names = texts("select_fields", names)?;
-                Some(names.iter().map(|name| FieldName::from(&**name)).collect())
-            }
-            None => None,
-        };
+        let select = select.map(field_names).transpose()?;
         let engine = &self.engine;
         let batch = py
             .detach(|| engine.read(&partition, &keys, select.as_deref()))
@@ -114,19 +108,33 @@ impl Engine {
             .iter()
             .map(|position| keys[*position].to_string())
             .collect();
-        Ok(PlannedGet {
-            engine: self.engine.clone(),
-            bytes: batch
-                .columns
-                .iter()
-                .map(tq_storage::ColumnRead::bytes)
-                .sum(),
-            rows: batch.positions.len(),
-            missing,
-            ready: batch.ready.iter().map(ToString::to_string).collect(),
+        let ready = batch.ready.iter().map(ToString::to_string).collect();
+        Ok(
+            PlannedGet::new(engine, batch.columns, batch.positions.len(), allow_pickle)
+                .with_found(missing, ready),
+        )
+    }
+
+    /// Plans a get of samples by global index: leases rows, copies nothing.
+    fn plan_get_indexes(
+        &self,
+        py: Python<'_>,
+        indexes: &Bound<'_, PyList>,
+        fields: &Bound<'_, PyList>,
+        allow_pickle: bool,
+    ) -> PyResult<PlannedGet> {
+        let indexes = global_indexes(indexes)?;
+        let fields = field_names(fields)?;
+        let engine = &self.engine;
+        let columns = py
+            .detach(|| engine.read_indexes(&indexes, &fields))
+            .or_raise(py)?;
+        Ok(PlannedGet::new(
+            engine,
+            columns,
+            indexes.len(),
             allow_pickle,
-            columns: std::sync::Mutex::new(Some(batch.columns)),
-        })
+        ))
     }
 
     /// `{partition: {key: tags}}` in order of creation.
@@ -198,159 +206,30 @@ impl Engine {
     }
 }
 
-struct Work {
-    partition: String,
-    keys: Vec<PyBackedStr>,
-    columns: Vec<Column>,
-    tags: Option<Vec<tq_controller::Tags>>,
-}
-
-/// A put that is described but not carried out.
-#[pyclass(frozen, module = "transfer_queue._core")]
-pub(crate) struct PlannedPut {
-    engine: Embedded,
-    threads: usize,
-    bytes: u64,
-    allow_pickle: bool,
-    work: std::sync::Mutex<Option<Work>>,
-}
-
-#[pymethods]
-impl PlannedPut {
-    /// Bytes that will be copied.
-    #[getter]
-    fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Carries the put out; once. Returns the merged tags per key and the fields that all samples
-    /// now have.
-    fn run<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyList>, Vec<String>)> {
-        let work = take(&self.work, py)?;
-        let Work {
-            partition,
-            keys,
+impl Engine {
+    fn plan(
+        &self,
+        py: Python<'_>,
+        target: Target,
+        columns: &Bound<'_, PyList>,
+        tags: Option<&Bound<'_, PyList>>,
+        allow_pickle: bool,
+    ) -> PyResult<PlannedPut> {
+        self.check(py)?;
+        let columns: Vec<Column> = columns
+            .iter()
+            .map(|column| source::read(&column, target.rows(), allow_pickle))
+            .collect::<PyResult<_>>()?;
+        let tags = tags
+            .map(|tags| TagReader::new(allow_pickle).read_all(tags))
+            .transpose()?;
+        Ok(PlannedPut::new(
+            &self.engine,
+            self.threads,
+            target,
             columns,
             tags,
-        } = work;
-        let (plans, sources): (Vec<_>, Vec<_>) = columns
-            .into_iter()
-            .map(|column| (column.plan, column.source))
-            .unzip();
-        let engine = &self.engine;
-        let threads = self.threads;
-        let published = py
-            .detach(|| {
-                let mut put = engine.begin_put(&partition, &keys, plans)?;
-                fill(&sources, put.columns_mut(), threads)?;
-                put.publish(tags)
-            })
-            .or_raise(py)?;
-        let mut writer = TagWriter::new(py, self.allow_pickle);
-        let tags = PyList::empty(py);
-        for merged in &published.tags {
-            tags.append(writer.write(merged)?)?;
-        }
-        Ok((
-            tags,
-            published.fields.iter().map(ToString::to_string).collect(),
+            allow_pickle,
         ))
     }
-}
-
-/// A get whose rows are leased but not delivered.
-#[pyclass(frozen, module = "transfer_queue._core")]
-pub(crate) struct PlannedGet {
-    engine: Embedded,
-    bytes: u64,
-    rows: usize,
-    missing: Vec<String>,
-    ready: Vec<String>,
-    allow_pickle: bool,
-    columns: std::sync::Mutex<Option<Vec<tq_storage::ColumnRead>>>,
-}
-
-#[pymethods]
-impl PlannedGet {
-    /// Bytes that will be viewed or copied.
-    #[getter]
-    fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Rows: as many as keys were found.
-    #[getter]
-    fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Keys that were not found.
-    #[getter]
-    fn missing(&self) -> Vec<String> {
-        self.missing.clone()
-    }
-
-    /// Fields that all samples found have.
-    #[getter]
-    fn ready(&self) -> Vec<String> {
-        self.ready.clone()
-    }
-
-    /// Delivers the columns; once. For their form see `_columns.assemble`.
-    fn run<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-        let columns = take(&self.columns, py)?;
-        let engine = &self.engine;
-        let delivered = py
-            .detach(|| {
-                columns
-                    .into_iter()
-                    .map(|column| ReadColumn::deliver(engine, column))
-                    .collect::<tq_proto::Result<Vec<_>>>()
-            })
-            .or_raise(py)?;
-        let mut columns = Columns::new(py, self.allow_pickle);
-        delivered
-            .iter()
-            .map(|column| columns.make(column))
-            .collect()
-    }
-}
-
-/// A list of strings, without copying them.
-fn texts(argument: &str, list: &Bound<'_, PyList>) -> PyResult<Vec<PyBackedStr>> {
-    let mut texts = Vec::with_capacity(list.len());
-    for (position, item) in list.iter().enumerate() {
-        let Ok(text) = item.extract() else {
-            return Err(not_a_text(argument, position, &item));
-        };
-        texts.push(text);
-    }
-    Ok(texts)
-}
-
-fn not_a_text(argument: &str, position: usize, item: &Bound<'_, PyAny>) -> PyErr {
-    if item.is_instance_of::<PyString>() {
-        let message = format!("{argument}[{position}] holds lone surrogates; use valid Unicode");
-        return raise(item.py(), ErrorKind::InvalidArgument, message);
-    }
-    let class = item.get_type();
-    let type_name = class
-        .name()
-        .map_or_else(|_| "?".to_owned(), |name| name.to_string());
-    PyTypeError::new_err(format!(
-        "{argument}[{position}] is a {type_name}; it must be a string"
-    ))
-}
-
-fn take<T>(cell: &std::sync::Mutex<Option<T>>, py: Python<'_>) -> PyResult<T> {
-    let mut held = cell
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    held.take().ok_or_else(|| {
-        raise(
-            py,
-            ErrorKind::Internal,
-            "a planned call was carried out twice",
-        )
-    })
 }

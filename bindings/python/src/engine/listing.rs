@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use tq_client::list::Listing;
 use tq_controller::Tags;
+use tq_engine::list::Listing;
 use tq_proto::{Key, PartitionId};
 
 use super::tags::TagWriter;

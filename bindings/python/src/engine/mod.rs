@@ -3,18 +3,32 @@
 //! | module | holds |
 //! |---|---|
 //! | [`class`] | `_core.Engine`: put, get, list, clear |
+//! | [`metadata`] | ... metadata, production status, tags |
+//! | [`consumption`] | ... what each task consumes |
+//! | [`selection`] | ... samples chosen by their tags |
+//! | [`waiting`] | ... changes, and a call back at the next one |
+//! | [`planned`] | puts and gets that are planned first and carried out later |
+//! | [`arguments`] | lists of names and of global indexes |
 //! | [`source`] | a TensorDict's columns, described without copying |
 //! | [`fill`] | their bytes into the loaned memory, in parallel |
 //! | [`result`] | columns that were read, as tensors and values |
+//! | [`batches`] | metadata and statuses, column by column |
 //! | [`listing`] | keys and tags as dicts, the keys kept between listings |
 //! | [`tags`] | tag dicts to the controller's tags and back |
 //!
 //! Every call into the engine runs detached from the interpreter, so that no thread ever waits for
 //! one lock while it holds the other.
 
+mod arguments;
+mod batches;
 pub(crate) mod class;
+mod consumption;
 mod fill;
 mod listing;
+mod metadata;
+pub(crate) mod planned;
 mod result;
+mod selection;
 mod source;
 mod tags;
+pub(crate) mod waiting;

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
-use tq_client::{Delivered, Embedded};
+use tq_engine::{Delivered, Embedded};
 use tq_proto::{DType, ErrorKind};
 use tq_storage::{ColumnRead, ReadLayout, RowLayout, RowShapes};
 

@@ -74,7 +74,7 @@ impl TagReader {
         Ok(read)
     }
 
-    fn value(&mut self, value: &Bound<'_, PyAny>) -> PyResult<TagValue> {
+    pub(super) fn value(&mut self, value: &Bound<'_, PyAny>) -> PyResult<TagValue> {
         if value.is_none() {
             return Ok(TagValue::Null);
         }
