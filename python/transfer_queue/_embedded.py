@@ -1,189 +1,114 @@
-"""The embedded engine behind the KV API: one call in, one call out, in this process."""
+"""The engine of this process, and the processes' register of engines."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Mapping, Sequence
+import uuid
+import weakref
+from collections.abc import Sequence
 from typing import Any
 
-from tensordict import TensorDict, TensorDictBase
+from tensordict import TensorDict
 
 from transfer_queue import _columns, _core
-from transfer_queue.errors import InvalidArgumentError
-from transfer_queue.metadata import KVBatchMeta
+from transfer_queue._controller_settings import ControllerSettings, pre_allocated_samples
+from transfer_queue._operations import Offload, Operation
+from transfer_queue._sampling import CustomSampler, NativeSampler
+from transfer_queue.errors import UnsupportedValueError
 from transfer_queue.utils import serial_utils
+from transfer_queue.utils.zmq_utils import ZMQServerInfo
 
-__all__ = ["EmbeddedEngine"]
+__all__ = ["EmbeddedEngine", "allow_pickle", "assemble", "carry_out", "engine_of"]
 
-logger = logging.getLogger(__name__)
-
-#: Calls that move less than this run where they are; larger ones leave the event loop.
+#: Copies of less than this are made where they are; larger ones leave the event loop.
 _INLINE_BYTES = 1 << 20
+
+_engines: weakref.WeakValueDictionary[str, EmbeddedEngine] = weakref.WeakValueDictionary()
 
 
 class EmbeddedEngine:
-    """Puts, gets, lists and clears samples by key. Any number of threads and event loops may share
-    one; a copy of payload never holds the interpreter lock.
+    """Controller and storage unit in this process. Any number of threads, event loops and clients
+    may share one; a copy of payload never holds the interpreter lock.
+
+    Attributes:
+        core: the engine proper; see ``_core.pyi``.
+        info: its name, under which clients of this process find it.
+        settings: how fetches wait.
+        sampler: the sampler written in Python, None where a built-in one chooses.
+        whole_batches: whether the sampler answers only where a whole batch of samples is ready.
     """
 
-    def __init__(self, **settings: int | None) -> None:
-        self._core = _core.Engine(**settings)
-
-    def put(
+    def __init__(
         self,
-        keys: list[str],
-        partition_id: str,
-        columns: Sequence[_columns.Column],
-        tags: list[dict[str, Any]] | None,
-    ) -> KVBatchMeta:
-        """Puts columns and tags under ``keys``."""
-        planned = self._plan_put(keys, partition_id, columns, tags)
-        return _batch_meta(keys, partition_id, *planned.run())
+        sampler: NativeSampler | CustomSampler,
+        settings: ControllerSettings,
+        **engine_settings: int | None,
+    ) -> None:
+        self.core = _core.Engine(**engine_settings)
+        self.settings = settings
+        self.sampler: CustomSampler | None = None
+        if isinstance(sampler, CustomSampler):
+            self.sampler = sampler
+        else:
+            self.core.set_sampler(sampler.kind, sampler.params)
+        # A batch by token budget may be complete with fewer.
+        self.whole_batches = getattr(sampler, "kind", None) != "streaming_token_budget"
+        self.info = ZMQServerInfo(
+            "TransferQueueController", f"TQ_CONTROLLER_{uuid.uuid4().hex[:8]}", "127.0.0.1", {}
+        )
+        _engines[self.info.id] = self
 
-    async def async_put(
-        self,
-        keys: list[str],
-        partition_id: str,
-        columns: Sequence[_columns.Column],
-        tags: list[dict[str, Any]] | None,
-    ) -> KVBatchMeta:
-        """As :meth:`put`; large copies do not block the event loop."""
-        planned = self._plan_put(keys, partition_id, columns, tags)
-        if planned.bytes < _INLINE_BYTES:
-            return _batch_meta(keys, partition_id, *planned.run())
-        return _batch_meta(keys, partition_id, *await asyncio.to_thread(planned.run))
-
-    def get(
-        self, keys: list[str], partition_id: str, select_fields: list[str] | None
-    ) -> TensorDict:
-        """Reads the rows of ``keys``."""
-        planned = self._plan_get(keys, partition_id, select_fields)
-        return _assemble(planned, planned.run())
-
-    async def async_get(
-        self, keys: list[str], partition_id: str, select_fields: list[str] | None
-    ) -> TensorDict:
-        """As :meth:`get`; large copies do not block the event loop."""
-        planned = self._plan_get(keys, partition_id, select_fields)
-        if planned.bytes < _INLINE_BYTES:
-            return _assemble(planned, planned.run())
-        return _assemble(planned, await asyncio.to_thread(planned.run))
+    def before_creation(self, partition_id: str) -> None:
+        """To be called before samples are created: gives a new partition samples in advance."""
+        count = pre_allocated_samples()
+        if count:
+            self.core.preallocate(partition_id, count)
 
     def list_samples(self, partition_id: str | None) -> dict[str, dict[str, dict[str, Any]]]:
         """Keys and tags of one partition or of all."""
-        return self._core.list_samples(partition_id, serial_utils._pickle_setting(None))
-
-    def clear(self, keys: list[str], partition_id: str) -> int:
-        """Clears samples; returns how many there were."""
-        return self._core.clear(partition_id, keys)
+        return self.core.list_samples(partition_id, allow_pickle())
 
     def clear_partition(self, partition_id: str) -> int | None:
         """Clears a partition; returns how many samples it had, None where there is none."""
-        return self._core.clear_partition(partition_id)
-
-    def partitions(self) -> list[str]:
-        """Names of all partitions, oldest first."""
-        return self._core.partitions()
-
-    def usage(self) -> dict[str, int]:
-        """Samples and bytes by state; see ``docs/embedded.md``."""
-        return self._core.usage()
-
-    def check(self) -> None:
-        """Raises where this process may not use the engine."""
-        self._core.check()
+        cleared = self.core.clear_partition(partition_id)
+        if self.sampler is not None:
+            self.sampler.clear_cache(partition_id)
+        return cleared
 
     def close(self) -> None:
         """Refuses every later call. What was read stays valid."""
-        self._core.close()
-
-    def _plan_put(
-        self,
-        keys: list[str],
-        partition_id: str,
-        columns: Sequence[_columns.Column],
-        tags: list[dict[str, Any]] | None,
-    ) -> _core.PlannedPut:
-        setting = serial_utils._pickle_setting(None)
-        return self._core.plan_put(partition_id, keys, list(columns), tags, setting)
-
-    def _plan_get(
-        self, keys: list[str], partition_id: str, select_fields: list[str] | None
-    ) -> _core.PlannedGet:
-        setting = serial_utils._pickle_setting(None)
-        planned = self._core.plan_get(partition_id, keys, select_fields, setting)
-        missing = planned.missing
-        if missing:
-            logger.warning(
-                "%d of %d keys are not in partition %r and left out: %s",
-                len(missing),
-                len(keys),
-                partition_id,
-                missing[:5],
-            )
-        return planned
+        _engines.pop(self.info.id, None)
+        self.core.close()
 
 
-def _assemble(planned: _core.PlannedGet, columns: list[_columns.Column]) -> TensorDict:
-    # Of nothing that was selected, nothing is read: an empty batch.
+def engine_of(info: ZMQServerInfo) -> EmbeddedEngine:
+    """The engine that ``info`` names.
+
+    Raises:
+        UnsupportedValueError: it runs in another process, or has ended.
+    """
+    engine = _engines.get(info.id)
+    if engine is None:
+        raise UnsupportedValueError(
+            f"controller {info.id} does not run in this process; joining from another process is "
+            "not available in this version, so make the client where init() was called"
+        )
+    return engine
+
+
+def allow_pickle() -> bool:
+    """Whether values that only pickle can carry may be read and written."""
+    return serial_utils._pickle_setting(None)
+
+
+def carry_out(
+    planned: _core.PlannedPut | _core.PlannedGet,
+) -> Operation[Any]:
+    """Carries out a planned put or get; a large copy leaves the event loop."""
+    if planned.bytes < _INLINE_BYTES:
+        return planned.run()
+    return (yield Offload(planned.run))
+
+
+def assemble(planned: _core.PlannedGet, columns: Sequence[_columns.Column]) -> TensorDict:
+    """The batch of columns that were read; empty where nothing was selected."""
     return _columns.assemble(columns, planned.rows) if columns else TensorDict({}, batch_size=0)
-
-
-def _batch_meta(
-    keys: list[str], partition_id: str, tags: list[dict[str, Any]], fields: list[str]
-) -> KVBatchMeta:
-    # The tags are fresh and the keys were checked; the constructor would copy and check them again.
-    meta = KVBatchMeta.__new__(KVBatchMeta)
-    meta.keys = list(keys)
-    meta.tags = tags
-    meta.partition_id = partition_id
-    meta.fields = fields
-    meta.extra_info = {}
-    meta._size = len(keys)
-    return meta
-
-
-def columns_of_batch(
-    fields: TensorDictBase | None, keys: list[str], data_parser: _columns.DataParser | None
-) -> list[_columns.Column]:
-    """The columns of a batch for ``keys``.
-
-    Raises:
-        InvalidArgumentError: the batch has another number of rows than there are keys.
-    """
-    if fields is None:
-        return []
-    if not fields.batch_size or fields.batch_size[0] != len(keys):
-        raise InvalidArgumentError(
-            f"the batch size {list(fields.batch_size)} of fields does not match the "
-            f"{len(keys)} keys"
-        )
-    columns = _columns.describe(fields)
-    return columns if data_parser is None else _columns.parse(data_parser, columns)
-
-
-def columns_of_sample(
-    fields: TensorDictBase | Mapping[str, Any] | None, data_parser: _columns.DataParser | None
-) -> list[_columns.Column]:
-    """The columns of one sample.
-
-    Raises:
-        InvalidArgumentError: ``fields`` is neither a dict nor a TensorDict of one row.
-    """
-    if fields is None:
-        return []
-    if isinstance(fields, TensorDictBase):
-        if not fields.batch_size or fields.batch_size[0] != 1:
-            raise InvalidArgumentError(
-                f"batch size mismatch: kv_put takes one sample, fields has batch size "
-                f"{list(fields.batch_size)}; use kv_batch_put for more"
-            )
-        columns = _columns.describe(fields)
-    elif isinstance(fields, dict):
-        columns = _columns.describe_one(fields)
-    else:
-        raise InvalidArgumentError(
-            f"`fields` can only be dict or TensorDict, not {type(fields).__name__}"
-        )
-    return columns if data_parser is None else _columns.parse(data_parser, columns)

@@ -26,8 +26,11 @@ __all__ = [
 ]
 
 
-class TransferQueueError(Exception):
-    """Base of all exceptions of this package."""
+class TransferQueueError(RuntimeError):
+    """Base of all exceptions of this package.
+
+    Callers of the metadata client catch RuntimeError for whatever the controller refused.
+    """
 
     def add_located(self, note: str) -> None:
         """Adds where inside a value the error happened to its message."""
@@ -74,26 +77,23 @@ class DeadlineExceededError(TransferQueueError, TimeoutError):
     """The deadline passed first."""
 
 
-class WaitTimeoutError(DeadlineExceededError, RuntimeError):
-    """What was waited for did not come in time; nothing was taken. Waiting again is safe.
-
-    Callers of ``get_meta`` catch RuntimeError for it.
-    """
+class WaitTimeoutError(DeadlineExceededError):
+    """What was waited for did not come in time; nothing was taken. Waiting again is safe."""
 
 
-class SamplerError(TransferQueueError, RuntimeError):
+class SamplerError(TransferQueueError):
     """A sampler failed, answered nonsense or did not return; nothing was marked as consumed."""
 
 
-class WatchGapError(TransferQueueError, RuntimeError):
+class WatchGapError(TransferQueueError):
     """Changes since the given sequence number are no longer all known; start from None again."""
 
 
-class ClosedError(TransferQueueError, RuntimeError):
+class ClosedError(TransferQueueError):
     """The engine was closed."""
 
 
-class ForkedProcessError(TransferQueueError, RuntimeError):
+class ForkedProcessError(TransferQueueError):
     """The process was forked after ``init()``; this side of the fork cannot use the engine."""
 
 
@@ -101,5 +101,5 @@ class SystemResourceError(TransferQueueError, OSError):
     """The operating system refused memory, a mapping or I/O."""
 
 
-class InternalError(TransferQueueError, RuntimeError):
+class InternalError(TransferQueueError):
     """A defect of this package; please report it."""
