@@ -70,6 +70,11 @@ AIMS = [
     Aim("kv_batch", "kv_batch_get, 4 fields", 100),
     Aim("kv_batch", "kv_clear, 10,000 keys", 1),
     Aim("kv_batch", "kv_list, 100,000 keys", 10),
+    Aim("control", "get_meta, 1,024 of 100,000", 20),
+    # Ten times the samples may cost half as much again.
+    Aim("control", "get_meta, 1,024 of 1,000,000", 2 / 3, "get_meta, 1,024 of 100,000"),
+    # Following the changes instead of listing.
+    Aim("control", "kv_watch, 1 change of 100,000 keys", 100, "kv_list of the same"),
     *_large("dense, 1 field", 0.7),
     *_large("dense, 8 fields", 0.7),
     *_large("dense, 32 fields", 0.7),

@@ -27,7 +27,14 @@ PEER_REQUIREMENT = "TransferQueue==0.1.11"
 PEER_VENV = ROOT / ".venv-peer"
 
 #: Rounds per scenario: more where a process is quick.
-SCENARIOS = {"codec_large": 3, "codec_small": 5, "kv_single": 3, "kv_batch": 3, "kv_large": 2}
+SCENARIOS = {
+    "codec_large": 3,
+    "codec_small": 5,
+    "kv_single": 3,
+    "kv_batch": 3,
+    "control": 3,
+    "kv_large": 2,
+}
 #: Beyond this many seconds a scenario hangs.
 LIMIT = 900
 
