@@ -1,8 +1,9 @@
 //! The arena: the handle that grants loans, leases and views.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use crate::error::{ArenaError, LeaseError, LoanError, ViewError};
+use crate::error::{ArenaError, LeaseError, LoanError, SegmentError, ViewError};
 use crate::shared::{Place, Shared};
 use crate::{ExtentId, Lease, Loan, View};
 
@@ -59,6 +60,15 @@ impl ArenaUsage {
     }
 }
 
+/// The memory file of a segment.
+#[derive(Debug)]
+pub struct SegmentFile {
+    /// A duplicate of its own; opened for reading and writing.
+    pub file: OwnedFd,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
 /// A handle on segments of shared memory. Clones are the same arena.
 ///
 /// When the last handle goes, loans, extents, leases and views live on, each keeping its segment
@@ -96,11 +106,15 @@ impl Arena {
         if found == 0 || found > limit {
             return Err(ArenaError::SegmentSize { found, limit });
         }
-        Ok(Self {
+        Ok(Self::over(Shared::new(&config)))
+    }
+
+    pub(crate) fn over(shared: Shared) -> Self {
+        Self {
             handle: Arc::new(Handle {
-                shared: Arc::new(Shared::new(&config)),
+                shared: Arc::new(shared),
             }),
-        })
+        }
     }
 
     /// Memory to write, starting on a page from 64 KiB on, on a multiple of 64 below. Zero bytes
@@ -112,6 +126,9 @@ impl Arena {
         let shared = self.shared();
         if shared.birthplace.is_foreign() {
             return Err(LoanError::ForeignProcess);
+        }
+        if shared.is_guest {
+            return Err(LoanError::Guest { asked: bytes });
         }
         let (piece, segment) = match shared.reserve(bytes) {
             // Memory that only waits for its revert is as good as free, and soon is.
@@ -163,6 +180,26 @@ impl Arena {
             return Err(ViewError::Unsupported);
         }
         View::open(shared, leases, offset, len)
+    }
+
+    /// The memory file of a segment, to be handed to another process of the same user, which may
+    /// then map it ([`crate::GuestArena`]). The file cannot be resized.
+    ///
+    /// # Errors
+    /// See [`SegmentError`].
+    pub fn segment_file(&self, segment: u32) -> Result<SegmentFile, SegmentError> {
+        let shared = self.shared();
+        if shared.birthplace.is_foreign() {
+            return Err(SegmentError::ForeignProcess);
+        }
+        let found = shared.segment(segment).filter(|_| !shared.is_guest);
+        let found = found.ok_or(SegmentError::Unknown { asked: segment })?;
+        let file = found.shared().file();
+        let file = file.map_err(|source| SegmentError::System { segment, source })?;
+        Ok(SegmentFile {
+            file,
+            len: found.len(),
+        })
     }
 
     /// How much is in use. All zeros in a forked child.

@@ -42,6 +42,15 @@ pub enum LoanError {
         /// What the system said.
         source: io::Error,
     },
+    /// The arena maps the segments of another process. Cure: ask that process for memory to write.
+    #[error(
+        "a loan of {asked} bytes was asked of an arena that maps another process's segments; \
+         ask that process, and write what it grants"
+    )]
+    Guest {
+        /// Bytes asked for.
+        asked: u64,
+    },
     /// The arena was inherited through `fork`. Cure: make an arena in the child.
     #[error("this arena belongs to the parent process; a forked child must make its own")]
     ForeignProcess,
@@ -135,4 +144,99 @@ pub enum TakeError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// Why the file of a segment was not handed out.
+#[derive(Debug, thiserror::Error)]
+pub enum SegmentError {
+    /// No segment of this arena. Cure: ask for the segment of a lease or loan that is alive.
+    #[error("segment {asked} is not of this arena, or was given back to the system")]
+    Unknown {
+        /// The segment asked for.
+        asked: u32,
+    },
+    /// The operating system gave no file descriptor. Cure: raise the limit on open files.
+    #[error("the file of segment {segment} cannot be handed out: {source}")]
+    System {
+        /// The segment asked for.
+        segment: u32,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The arena was inherited through `fork`. Cure: make an arena in the child.
+    #[error("this arena belongs to the parent process; a forked child must make its own")]
+    ForeignProcess,
+}
+
+/// Why a segment of another process was not attached.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// The file is no sealed memory file, or the system did not map it. Cure: the host must send
+    /// the file that [`crate::Arena::segment_file`] gave it.
+    #[error("the file that came as segment {segment} cannot be mapped: {source}")]
+    Refused {
+        /// The segment, by the host's number.
+        segment: u32,
+        /// What is wrong with the file.
+        source: io::Error,
+    },
+    /// The file is not as long as was said. Cure: as for [`AttachError::Refused`].
+    #[error("segment {segment} was announced with {announced} bytes, its file has {found}")]
+    Length {
+        /// The segment, by the host's number.
+        segment: u32,
+        /// Bytes the host said.
+        announced: u64,
+        /// Bytes of the file.
+        found: u64,
+    },
+    /// Another file was attached under that number. Cure: one arena per host.
+    #[error("segment {segment} is attached already, with another file; use one arena per host")]
+    Taken {
+        /// The segment, by the host's number.
+        segment: u32,
+    },
+    /// The arena was inherited through `fork`. Cure: make an arena in the child.
+    #[error("this arena belongs to the parent process; a forked child must make its own")]
+    ForeignProcess,
+}
+
+/// Why bytes that the host granted are not to be had. Each but the last means that the host
+/// contradicts itself: end the session with it.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    /// The segment was never attached. Cure: ask the host for its file first.
+    #[error("segment {segment} is not attached; ask the host for its file first")]
+    UnknownSegment {
+        /// The segment, by the host's number.
+        segment: u32,
+    },
+    /// The bytes do not lie inside the segment.
+    #[error("bytes {offset}..+{len} were granted of segment {segment}, which has {held}")]
+    OutOfBounds {
+        /// The segment, by the host's number.
+        segment: u32,
+        /// First byte granted.
+        offset: u64,
+        /// How many were granted.
+        len: u64,
+        /// Bytes of the segment.
+        held: u64,
+    },
+    /// Somebody in this process writes some of the bytes, or reads what was granted for writing.
+    #[error(
+        "bytes {offset}..+{len} of segment {segment} were granted, but this process still writes \
+         some of them, or reads what it is to write"
+    )]
+    InUse {
+        /// The segment, by the host's number.
+        segment: u32,
+        /// First byte granted.
+        offset: u64,
+        /// How many were granted.
+        len: u64,
+    },
+    /// The arena was inherited through `fork`. Cure: make an arena in the child.
+    #[error("this arena belongs to the parent process; a forked child must make its own")]
+    ForeignProcess,
 }

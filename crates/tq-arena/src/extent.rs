@@ -11,14 +11,39 @@ use crate::shared::PlacedHold;
 /// refused by [`crate::Arena::lease`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExtentId {
-    /// The segment; its number is never used again within the process.
+    /// The segment; its number is never used again within the process. A segment of another process
+    /// has a number of this one here.
     pub segment: u32,
     /// First byte, from the start of the segment.
     pub offset: u64,
     /// Bytes.
     pub len: u64,
-    /// Never given twice within an arena.
+    /// Never given twice within an arena; from 1 on. 0 for memory of another process.
     pub generation: u64,
+}
+
+/// A byte range of a segment, as it can be told to another process. A plain value: it holds no
+/// memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SegmentRange {
+    /// The segment, as numbered by the process that owns it.
+    pub segment: u32,
+    /// First byte, from the start of the segment.
+    pub offset: u64,
+    /// Bytes.
+    pub len: u64,
+}
+
+impl ExtentId {
+    /// Where the bytes lie.
+    #[must_use]
+    pub fn range(&self) -> SegmentRange {
+        SegmentRange {
+            segment: self.segment,
+            offset: self.offset,
+            len: self.len,
+        }
+    }
 }
 
 impl fmt::Display for ExtentId {

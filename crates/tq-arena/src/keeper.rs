@@ -99,19 +99,23 @@ impl Keeper {
         }
     }
 
-    /// Ends the thread and waits for it. What it has not done is left undone.
+    /// Ends the thread and waits for it. Reverts that it has not done are left undone, and what they
+    /// keep is let go: no view can be asked for any more. Called on the thread itself (by what a
+    /// lease ran at its end), it does not wait.
     pub(crate) fn stop(&self) {
         lock(&self.inbox).stopped = true;
         self.changed.notify_all();
         let thread = lock(&self.thread).take();
         if let Some(thread) = thread
+            && thread.thread().id() != thread::current().id()
             && thread.join().is_err()
         {
             tracing::error!("the thread tq-revert panicked");
         }
-        // They hold segments, which the leases alone should decide about now.
         let undone = std::mem::take(&mut lock(&self.inbox).reverts);
-        drop(undone);
+        for (segment, start) in undone {
+            segment.release_at(start);
+        }
     }
 
     fn run(&self, shared: &Arc<Shared>) {

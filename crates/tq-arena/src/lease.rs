@@ -2,63 +2,97 @@
 
 use std::sync::Arc;
 
-use crate::ExtentId;
 use crate::keeper::Keeper;
+use crate::remote::RemoteHold;
 use crate::shared::{Place, PlacedHold};
+use crate::{ExtentId, SegmentRange};
 
 /// Keeps the bytes of an extent readable and unused by others, also after the extent was retired.
 /// Cheap to clone; it ends on drop, never by a clock.
 #[derive(Debug)]
 pub struct Lease {
-    hold: Arc<PlacedHold>,
+    hold: Held,
+}
+
+#[derive(Debug)]
+enum Held {
+    /// An extent of this process, which counts its leases itself.
+    Own(Arc<PlacedHold>),
+    /// Memory of another process; the last reference ends the lease.
+    Remote(Arc<RemoteHold>),
 }
 
 impl Lease {
     /// Wraps a lease that was counted already.
     pub(crate) fn counted(hold: Arc<PlacedHold>) -> Self {
-        Self { hold }
+        Self {
+            hold: Held::Own(hold),
+        }
     }
 
-    /// The extent it holds.
+    pub(crate) fn remote(hold: Arc<RemoteHold>) -> Self {
+        Self {
+            hold: Held::Remote(hold),
+        }
+    }
+
+    /// The extent it holds. Of memory of another process: the range it holds, as generation 0.
     #[must_use]
     pub fn id(&self) -> ExtentId {
-        self.hold.id
+        match &self.hold {
+            Held::Own(hold) => hold.id,
+            Held::Remote(hold) => hold.id,
+        }
+    }
+
+    /// Where its bytes lie.
+    #[must_use]
+    pub fn range(&self) -> SegmentRange {
+        self.id().range()
     }
 
     /// The committed bytes.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        self.hold
-            .place
-            .segment
-            .shared()
-            .bytes(&self.hold.piece, self.hold.id.len)
+        match &self.hold {
+            Held::Own(hold) => hold.place.segment.shared().bytes(&hold.piece, hold.id.len),
+            Held::Remote(hold) => hold.bytes(),
+        }
     }
 
     pub(crate) fn place(&self) -> &Place {
-        &self.hold.place
+        match &self.hold {
+            Held::Own(hold) => &hold.place,
+            Held::Remote(hold) => &hold.place,
+        }
     }
 }
 
 impl Clone for Lease {
     fn clone(&self) -> Self {
-        self.hold.count.add_lease();
-        Self {
-            hold: Arc::clone(&self.hold),
+        match &self.hold {
+            Held::Own(hold) => {
+                hold.count.add_lease();
+                Self::counted(Arc::clone(hold))
+            }
+            Held::Remote(hold) => Self::remote(Arc::clone(hold)),
         }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if !self.hold.count.drop_lease() {
+        let Held::Own(hold) = &self.hold else {
+            return;
+        };
+        if !hold.count.drop_lease() {
             return;
         }
-        let shared = &self.hold.place.shared;
+        let shared = &hold.place.shared;
         if shared.birthplace.is_foreign() {
-            return std::mem::forget(Arc::clone(&self.hold));
+            return std::mem::forget(Arc::clone(hold));
         }
-        if shared.registry.free_retired(&self.hold) {
+        if shared.registry.free_retired(hold) {
             Keeper::ask_trim(shared);
         }
     }

@@ -66,7 +66,7 @@ pub(crate) enum Refusal {
 #[derive(Debug, Default)]
 pub(crate) struct Trim {
     /// Whole segments, already forgotten here.
-    pub(crate) segments: Vec<u32>,
+    pub(crate) segments: Vec<Piece>,
     /// Ranges of whole pages; return them through [`Ledger::trimmed`].
     pub(crate) pieces: Vec<Piece>,
 }
@@ -199,8 +199,10 @@ impl Ledger {
             };
             let warm = space.warm.total();
             if warm > 0 && warm <= excess && space.free.total() == space.len {
+                let whole = 0..space.len;
+                trim.segments
+                    .push(Piece::take(&mut space.free, segment, whole));
                 self.spaces.remove(&segment);
-                trim.segments.push(segment);
                 self.warm -= warm;
             } else {
                 for range in cold_candidates(space, self.page, excess) {

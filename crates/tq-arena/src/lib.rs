@@ -42,16 +42,34 @@
 //!    never viewed again (their shared bytes are sound to use: no view ever wrote them).
 //! 5. A lease by name is granted only if the generation matches an extent that still has its owner:
 //!    an old [`ExtentId`] fails instead of reading a stranger's bytes.
-//! 6. The memory file is private to the process (0600, sealed against resizing). A process forked
-//!    from this one can make no loan in it. The forked copy of a lease or view keeps nothing alive
-//!    in the parent: it may be used only while the parent holds the original.
+//! 6. The memory file has no name, is 0600 and sealed against resizing, so that it is reached only by
+//!    those it was handed to ([`Arena::segment_file`]). A process forked from this one can make no
+//!    loan in it. The forked copy of a lease or view keeps nothing alive in the parent: it may be
+//!    used only while the parent holds the original.
+//! 7. Between processes there is a word to trust. The *host*, who owns the segment, vouches that
+//!    bytes it leased to a *guest* are committed and stay so until the guest's release, and that
+//!    bytes it loaned to a guest are nobody else's until the guest has said that it is done. The
+//!    guest vouches that it writes nothing but such loans, and nothing after that word. Both are
+//!    processes of one user, who may write each other's memory anyway (`ptrace`); a guest that dies
+//!    writes no more, so its end is as good as its word, and the loss of a connection is not: host
+//!    and guest must agree that the other is gone, or done. The kernel vouches for the length of
+//!    the file, by its seals.
+//! 8. Nothing rests on trust that can be checked: a [`GuestArena`] takes a file's length from the
+//!    file, refuses ranges outside it, and grants no range for writing that is in use in its process,
+//!    nor one for reading that is being written there. So no numbers a host sends make safe code
+//!    hold two slices of one arena that exclude each other. Views of the guest are private to it, and a lease is
+//!    released only when its dirtied pages were reverted (4), or can never be viewed again because
+//!    the arena is closed.
 //!
 //! # Map
 //!
 //! | module | holds |
 //! |---|---|
 //! | `arena` | the handle: settings, usage, grants |
+//! | `guest` | the handle on the segments of another process |
 //! | `loan`, `extent`, `lease`, `view` | the holds on memory, one type each |
+//! | `remote` | the holds on memory of another process |
+//! | `grants` | that what another process grants contradicts nothing held here |
 //! | `pool` | warm memory of this process alone |
 //! | `ledger`, `ranges`, `piece` | which bytes are free, warm, in use; that a range has one holder |
 //! | `registry`, `hold` | who needs an extent, and who frees it; checked with loom |
@@ -67,6 +85,8 @@ mod arena;
 mod busy;
 mod error;
 mod extent;
+mod grants;
+mod guest;
 mod hold;
 mod keeper;
 mod lease;
@@ -81,15 +101,21 @@ mod pool;
 mod process;
 mod ranges;
 mod registry;
+mod remote;
 mod segment;
 mod shared;
 mod sync;
 mod view;
 
-pub use arena::{Arena, ArenaConfig, ArenaUsage};
-pub use error::{ArenaError, CommitError, LeaseError, LoanError, TakeError, ViewError};
-pub use extent::{Extent, ExtentId};
+pub use arena::{Arena, ArenaConfig, ArenaUsage, SegmentFile};
+pub use error::{
+    ArenaError, AttachError, CommitError, GrantError, LeaseError, LoanError, SegmentError,
+    TakeError, ViewError,
+};
+pub use extent::{Extent, ExtentId, SegmentRange};
+pub use guest::GuestArena;
 pub use lease::Lease;
 pub use loan::Loan;
 pub use pool::{WarmBuffer, WarmPool};
+pub use remote::RemoteLoan;
 pub use view::View;

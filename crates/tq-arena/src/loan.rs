@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::Extent;
 use crate::error::CommitError;
 use crate::keeper::Keeper;
 use crate::ledger::SMALL_ALIGN;
 use crate::piece::Piece;
 use crate::shared::Place;
+use crate::{Extent, SegmentRange};
 
 /// Memory to fill: exclusive, writable, read by nobody. Dropping it gives it back.
 ///
@@ -39,6 +39,20 @@ impl Loan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Where its bytes lie.
+    ///
+    /// Another process that was told may write them in its own mapping of the segment while this
+    /// loan lives and no slice of it is borrowed.
+    #[must_use]
+    pub fn range(&self) -> SegmentRange {
+        let piece = self.piece.as_ref();
+        SegmentRange {
+            segment: self.place.segment.id(),
+            offset: piece.map_or(0, Piece::offset),
+            len: self.len,
+        }
     }
 
     /// The bytes, to write.

@@ -21,6 +21,9 @@ mod scan;
 pub(crate) use block::{Block, LARGE as LARGE_BLOCK};
 pub(crate) use scan::Scanner;
 
+/// Without these a segment is not mapped.
+const RESIZE_SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);
+
 /// Bytes of a page.
 pub(crate) fn page_bytes() -> u64 {
     rustix::param::page_size() as u64
@@ -89,16 +92,53 @@ pub(crate) struct SharedMap {
 }
 
 impl SharedMap {
-    /// Makes a sparse file of `len` bytes that nobody else can open, shrink or grow.
+    /// Makes a sparse file of `len` bytes that nobody can shrink or grow, and only those can open
+    /// who were handed it.
     pub(crate) fn create(id: u32, len: u64) -> io::Result<Self> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let file = rustix::fs::memfd_create(format!("tq-segment-{id}"), flags)?;
         rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
         rustix::fs::ftruncate(&file, len)?;
         // A file that shrank would turn reads of our own slices into SIGBUS.
-        rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW)?;
+        // No process it is handed to can add a seal that would keep others from writing.
+        rustix::fs::fcntl_add_seals(&file, RESIZE_SEALS | SealFlags::SEAL)?;
         let mapped = Mapped::new(len, Some(&file), MapFlags::SHARED | MapFlags::NORESERVE)?;
         Ok(Self { id, file, mapped })
+    }
+
+    /// Maps a file that [`SharedMap::create`] of another process made, after a look at whether it is
+    /// one that cannot shrink. Its length is its own word, not anybody's message.
+    pub(crate) fn attach(id: u32, file: OwnedFd) -> io::Result<Self> {
+        let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what);
+        let seals = rustix::fs::fcntl_get_seals(&file)
+            .map_err(|_| wrong("it is no memory file that can be sealed"))?;
+        if !seals.contains(RESIZE_SEALS) {
+            return Err(wrong("it is not sealed against resizing"));
+        }
+        // After the look at the seals: from there on the length stays.
+        let len = u64::try_from(rustix::fs::fstat(&file)?.st_size).unwrap_or(0);
+        if len == 0 || !len.is_multiple_of(page_bytes()) {
+            return Err(wrong("its length is no multiple of a page"));
+        }
+        rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::CLOEXEC)?;
+        let mapped = Mapped::new(len, Some(&file), MapFlags::SHARED | MapFlags::NORESERVE)?;
+        Ok(Self { id, file, mapped })
+    }
+
+    /// A duplicate of the file, for another process.
+    pub(crate) fn file(&self) -> io::Result<OwnedFd> {
+        self.file.try_clone()
+    }
+
+    /// Whether both map the same file.
+    pub(crate) fn is_same_file(&self, other: &Self) -> io::Result<bool> {
+        let [one, two] = [&self.file, &other.file].map(rustix::fs::fstat);
+        let (one, two) = (one?, two?);
+        Ok((one.st_dev, one.st_ino) == (two.st_dev, two.st_ino))
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.mapped.len as u64
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -110,10 +150,10 @@ impl SharedMap {
         let start = self.locate(piece, len);
         // SAFETY: `start..start+len` lies inside the mapping, which `self` keeps for 'a, and mapped
         // memory is always initialised. No one writes it during 'a: this process writes the shared
-        // mapping only through `bytes_mut` and `punch`, which need `&mut Piece`, pieces in use
-        // never overlap (`piece.rs`), and this one is borrowed for 'a; no other process has the
-        // file. Those who share a piece (`Hold`) free its bytes only when no owner and no lease is
-        // left.
+        // mapping only through `bytes_mut` and `punch`, which need `&mut Piece`, a piece that is
+        // written overlaps no other in use (`piece.rs`), and this one is borrowed for 'a; other
+        // processes that have the file write only what its owner loaned to them (lib.rs, 7). Those
+        // who share a piece (`Hold`) free its bytes only when no owner and no lease is left.
         unsafe { slice::from_raw_parts(start, len as usize) }
     }
 
@@ -121,7 +161,8 @@ impl SharedMap {
     pub(crate) fn bytes_mut<'a>(&'a self, piece: &'a mut Piece, len: u64) -> &'a mut [u8] {
         let start = self.locate(piece, len);
         // SAFETY: as in `bytes`; and `&mut Piece` proves that no other slice of these bytes exists,
-        // since each slice borrows the piece, and no other piece in use shares a byte with it.
+        // since each slice borrows the piece, and no other piece in use shares a byte with it; what
+        // one process has to write, no other has in use (lib.rs, 7).
         unsafe { slice::from_raw_parts_mut(start, len as usize) }
     }
 

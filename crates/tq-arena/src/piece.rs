@@ -6,9 +6,11 @@ use crate::ranges::RangeSet;
 
 /// A byte range taken out of a segment's free ranges.
 ///
-/// Only this module makes one, and only by taking its bytes out of a [`RangeSet`] of free ranges or
-/// by splitting another piece, so no two pieces in use ever share a byte. The unsafe module relies
-/// on that: `&mut Piece` allows writing the bytes, `&Piece` allows reading them.
+/// Of a segment of this process, only this module makes one, and only by taking its bytes out of a
+/// [`RangeSet`] of free ranges or by splitting another piece, so no two pieces in use ever share a
+/// byte. Of a segment of another process, [`crate::grants::Grants`] makes them: there only pieces
+/// to read may share bytes, and those are never lent out mutably. The unsafe module relies on that:
+/// `&mut Piece` allows writing the bytes, `&Piece` allows reading them.
 #[derive(Debug)]
 pub(crate) struct Piece {
     segment: u32,
@@ -32,6 +34,16 @@ impl Piece {
             segment,
             offset,
             len,
+        }
+    }
+
+    /// A range that another process granted to this one. For [`crate::grants::Grants`] alone, which
+    /// keeps the promise of the type.
+    pub(crate) fn granted(segment: u32, range: Range<u64>) -> Self {
+        Self {
+            segment,
+            offset: range.start,
+            len: range.end - range.start,
         }
     }
 

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::ops::Range;
+use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
 
 use crate::busy::{Admission, BusyRanges, Claim};
 use crate::lease::Lease;
 use crate::mapping::{PrivateMap, Scanner, SharedMap};
+use crate::piece::Piece;
 use crate::sync::{Condvar, Mutex, lock, wait};
 
 /// Segments are rounded up to this, the size of a huge page.
@@ -17,10 +19,13 @@ const GRAIN: u64 = 2 << 20;
 /// of another. Not behind the `sync` door: it orders nothing, and loom's atomics cannot be static.
 static NEXT_ID: AtomicU32 = AtomicU32::new(0);
 
+fn next_id() -> u32 {
+    NEXT_ID.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
 #[derive(Debug)]
 pub(crate) struct Segment {
     shared: SharedMap,
-    len: u64,
     /// Made at the first view and kept: mapping afresh per view would cost a fault per page.
     private: OnceLock<PrivateMap>,
     /// The leases of a view that is gone stay here until its pages are clean.
@@ -35,16 +40,21 @@ impl Segment {
         let len = bytes
             .checked_next_multiple_of(GRAIN)
             .ok_or(io::ErrorKind::OutOfMemory)?;
-        let id = NEXT_ID.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let shared = SharedMap::create(id, len)?;
-        let busy = Mutex::new(BusyRanges::default());
-        Ok(Self {
+        Ok(Self::over(SharedMap::create(next_id(), len)?))
+    }
+
+    /// A segment of another process, by its memory file, under a number of this process.
+    pub(crate) fn attach(file: OwnedFd) -> io::Result<Self> {
+        Ok(Self::over(SharedMap::attach(next_id(), file)?))
+    }
+
+    fn over(shared: SharedMap) -> Self {
+        Self {
             shared,
-            len,
             private: OnceLock::new(),
-            busy,
+            busy: Mutex::new(BusyRanges::default()),
             finished: Condvar::new(),
-        })
+        }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -52,11 +62,18 @@ impl Segment {
     }
 
     pub(crate) fn len(&self) -> u64 {
-        self.len
+        self.shared.len()
     }
 
     pub(crate) fn shared(&self) -> &SharedMap {
         &self.shared
+    }
+
+    /// Gives the pages of a free piece back to the system.
+    pub(crate) fn punch(&self, piece: &mut Piece) {
+        if let Err(error) = self.shared.punch(piece) {
+            tracing::warn!(%error, ?piece, "free memory stays resident");
+        }
     }
 
     /// The private mapping, made if need be.
@@ -110,13 +127,10 @@ impl Segment {
         drop(claim);
     }
 
-    /// [`Segment::release_at`] for every waiting range.
-    pub(crate) fn release_all(&self) {
-        let claims = lock(&self.busy).claim_all();
-        drop(claims);
-    }
-
     fn revert(&self, claims: Vec<Claim<Vec<Lease>>>, scanner: &Scanner) {
+        // Dropped at the end, when no lock is held and nothing is claimed: the last lease frees the
+        // bytes, or runs the release it came with.
+        let mut done = Vec::with_capacity(claims.len());
         for claim in claims {
             let Claim { range, kept } = claim;
             let reverted = self.revert_pages(&range, scanner);
@@ -128,8 +142,7 @@ impl Segment {
             }
             lock(&self.busy).finish(range.start, reverted.is_ok());
             self.finished.notify_all();
-            // Only now, and outside the lock: the last lease may free the bytes.
-            drop(kept);
+            done.push(kept);
         }
     }
 
@@ -142,5 +155,47 @@ impl Segment {
                 map.revert(range.clone())
             }
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::mapping::page_bytes;
+    use crate::{Arena, ArenaConfig, GuestArena};
+
+    #[test]
+    fn a_release_may_want_pages_that_were_claimed_along_with_its_own() {
+        let Some(scanner) = Scanner::open().map(std::sync::Arc::new) else {
+            return;
+        };
+        let host = Arena::new(ArenaConfig::default()).unwrap();
+        let page = page_bytes();
+        let loan = host.loan(2 * page).unwrap();
+        let file = host.segment_file(loan.range().segment).unwrap();
+        let segment = std::sync::Arc::new(Segment::attach(file.file).unwrap());
+        let guest = GuestArena::new();
+        let file = host.segment_file(loan.range().segment).unwrap();
+        guest.attach(0, file.file, file.len).unwrap();
+        for at in [0, page] {
+            assert!(segment.admit(&(at..at + page), &scanner));
+            let (again, by) = (segment.clone(), scanner.clone());
+            // In the end each wants the other's page, whose revert may not be waited for.
+            let release = Box::new(move || {
+                let other = page - at..2 * page - at;
+                assert!(again.admit(&other, &by));
+            });
+            let lease = guest.lease_remote(0, at, page, release).unwrap();
+            segment.park(at, vec![lease]);
+        }
+        let claims = {
+            let mut busy = lock(&segment.busy);
+            [0, page].map(|at| busy.claim(at).unwrap()).into()
+        };
+        segment.revert(claims, &scanner);
+        assert!(
+            !segment.admit(&(0..2 * page), &scanner),
+            "both were granted"
+        );
     }
 }

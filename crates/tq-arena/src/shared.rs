@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use crate::error::LoanError;
 use crate::hold::Hold;
 use crate::keeper::Keeper;
-use crate::ledger::{Ledger, Refusal};
+use crate::ledger::{Ledger, Refusal, Trim};
 use crate::mapping::{Scanner, page_bytes};
 use crate::piece::Piece;
 use crate::process::Birthplace;
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) keeper: Keeper,
     /// Granted and not dropped; views of no bytes count too.
     pub(crate) live_views: AtomicU64,
+    /// Whether the segments are another process's, so that there is nothing to loan.
+    pub(crate) is_guest: bool,
     segment_bytes: u64,
     /// By number. Apart from the registry's lock, which stays free of system calls. Where both are
     /// held, this one is taken first.
@@ -48,10 +50,39 @@ impl Shared {
             registry: Registry::new(ledger),
             keeper: Keeper::default(),
             live_views: AtomicU64::new(0),
+            is_guest: false,
             segment_bytes: config.segment_bytes,
             segments: Mutex::new(BTreeMap::new()),
             scanner: OnceLock::new(),
         }
+    }
+
+    /// For segments of another process.
+    pub(crate) fn guest() -> Self {
+        Self {
+            is_guest: true,
+            ..Self::new(&ArenaConfig {
+                capacity_bytes: 0,
+                ..ArenaConfig::default()
+            })
+        }
+    }
+
+    /// Counts a segment of another process among those of this arena.
+    pub(crate) fn adopt(&self, segment: &Arc<Segment>) {
+        lock(&self.segments).insert(segment.id(), Arc::clone(segment));
+    }
+
+    /// Takes back [`Shared::adopt`].
+    pub(crate) fn disown(&self, segment: u32) {
+        let gone = lock(&self.segments).remove(&segment);
+        // Unmapping may take long, so not under the lock.
+        drop(gone);
+    }
+
+    /// The segment of that number.
+    pub(crate) fn segment(&self, segment: u32) -> Option<Arc<Segment>> {
+        lock(&self.segments).get(&segment).cloned()
     }
 
     /// A range for a loan, and the segment it lies in; adds a segment where none has room.
@@ -108,24 +139,21 @@ impl Shared {
 
     /// Gives memory beyond `retain_bytes` back to the system.
     pub(crate) fn trim(&self) {
-        let trim = self.registry.trim();
-        if !trim.segments.is_empty() {
-            let gone: Vec<_> = {
-                let mut segments = lock(&self.segments);
-                trim.segments
-                    .iter()
-                    .filter_map(|id| segments.remove(id))
-                    .collect()
-            };
-            // Unmapping may take long, so not under the lock.
-            drop(gone);
+        let Trim {
+            mut segments,
+            mut pieces,
+        } = self.registry.trim();
+        for whole in &mut segments {
+            let gone = lock(&self.segments).remove(&whole.segment());
+            // Unmapping alone would not do: another process may have the segment mapped too. Both
+            // may take long, so not under the lock.
+            if let Some(segment) = gone {
+                segment.punch(whole);
+            }
         }
-        let mut pieces = trim.pieces;
         for piece in &mut pieces {
-            let segment = lock(&self.segments).get(&piece.segment()).cloned();
-            let Some(segment) = segment else { continue };
-            if let Err(error) = segment.shared().punch(piece) {
-                tracing::warn!(%error, ?piece, "free memory stays resident");
+            if let Some(segment) = self.segment(piece.segment()) {
+                segment.punch(piece);
             }
         }
         self.registry.trimmed(pieces);
@@ -137,9 +165,8 @@ impl Shared {
         self.keeper.stop();
         self.registry.with_ledger(Ledger::clear);
         let segments = std::mem::take(&mut *lock(&self.segments));
-        for segment in segments.values() {
-            segment.release_all();
-        }
+        // Unmapping may take long, so not under the lock.
+        drop(segments);
     }
 
     pub(crate) fn usage(&self) -> ArenaUsage {

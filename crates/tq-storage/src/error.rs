@@ -6,6 +6,7 @@ use tq_arena::{CommitError, LoanError};
 use tq_proto::{Error, ErrorKind, GlobalIndex};
 
 use crate::admission::Full;
+use crate::rebuild::Contradiction;
 use crate::rows::LayoutError;
 
 /// Global indexes an error names before it only counts the rest.
@@ -89,6 +90,13 @@ pub(crate) fn loan(cause: LoanError) -> Error {
                  samples that were consumed, drop what was read of cleared ones, or raise the limit"
             ),
         ),
+        LoanError::Guest { asked } => Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "a put of {asked} bytes was asked of a unit over another process's memory; put \
+                 through that process"
+            ),
+        ),
         LoanError::ForeignProcess => Error::new(
             ErrorKind::Forked,
             "a put was begun behind a fork; open a unit of its own there",
@@ -121,6 +129,11 @@ pub(crate) fn not_stored(field: &str, asked: usize, missing: &[GlobalIndex]) -> 
     )
     .with("field", field)
     .with("global indexes", some_of(missing))
+}
+
+pub(crate) fn description(field: &str, cause: Contradiction) -> Error {
+    let message = format!("the description of a read of field {field:?} is refused: {cause}");
+    Error::new(ErrorKind::InvalidArgument, message).caused_by(cause)
 }
 
 pub(crate) fn gather_length(asked: usize, found: u64) -> Error {

@@ -10,8 +10,10 @@
 //! | [`unit`](mod@unit) | [`StorageUnit`]: the lock, capacity, and the calls that enter it |
 //! | [`put`] | [`PendingPut`]: loaned, filled, committed or given back |
 //! | [`read`] | [`ColumnRead`]: the rows a read found, and how they lie in memory |
+//! | [`description`] | [`ColumnDescription`]: a read as plain data, for another process |
 //! | [`read_layout`] | [`ReadLayout`]: what these rows are as one column |
 //! | `read_builder` | putting such a read together under the lock |
+//! | `rebuild` | putting a described read together again |
 //! | `batch` | where each column of a put lies in the loaned range |
 //! | `groups` | where a column is cut into groups of rows that are freed on their own |
 //! | `rows` | the stored description of a column's rows: dtype, shapes, byte ranges |
@@ -32,6 +34,7 @@
 mod admission;
 mod batch;
 mod column;
+pub mod description;
 mod error;
 mod field_sets;
 mod gather;
@@ -43,11 +46,13 @@ pub mod put;
 pub mod read;
 mod read_builder;
 pub mod read_layout;
+mod rebuild;
 mod rows;
 mod runs;
 mod slab;
 pub mod unit;
 
+pub use description::{ColumnDescription, RowsPart};
 pub use gather::gather;
 pub use layout::{ColumnLayout, ColumnPlan};
 pub use put::PendingPut;

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tq_arena::Loan;
+use tq_arena::{Loan, SegmentRange};
 use tq_proto::{FieldName, GlobalIndex, Result};
 
 use crate::admission::Ticket;
-use crate::batch::BatchLayout;
+use crate::batch::{BatchLayout, Place};
 use crate::column::Column;
 use crate::error;
 use crate::index::Freed;
@@ -108,6 +108,23 @@ impl PendingPut {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.layout.bytes
+    }
+
+    /// Where the bytes of each column lie, in the order of the plan; `None` for one without bytes.
+    ///
+    /// Another process that was told may write them in its own mapping of the segment, between this
+    /// call and the commit, and not while [`PendingPut::columns_mut`] is borrowed.
+    #[must_use]
+    pub fn places(&self) -> Vec<Option<SegmentRange>> {
+        let whole = self.loan.as_ref().map(Loan::range);
+        let range = |place: &Place| {
+            whole.filter(|_| place.bytes > 0).map(|whole| SegmentRange {
+                offset: whole.offset + place.offset,
+                len: place.bytes,
+                ..whole
+            })
+        };
+        self.layout.places.iter().map(range).collect()
     }
 
     /// The bytes of each column, in the order of the plan: its rows back to back. What they hold

@@ -48,11 +48,12 @@ impl<'a> PlacedRun<'a> {
     pub fn leases(&self) -> (Vec<Lease>, u64, u64) {
         let lease = |piece: &Piece| self.read.leases[piece.lease as usize].clone();
         let offset = self.pieces.first().map_or(0, |piece| piece.offset);
-        (
-            self.pieces.iter().map(lease).collect(),
-            offset,
-            self.run.bytes,
-        )
+        // A lease may hold rows of several columns, each a piece of its own.
+        let each_once = self
+            .pieces
+            .chunk_by(|left, right| left.lease == right.lease);
+        let leases = each_once.filter_map(|same| same.first()).map(lease);
+        (leases.collect(), offset, self.run.bytes)
     }
 
     /// The bytes of the run, in order.

@@ -72,6 +72,7 @@ impl ReadBuilder {
         self.read.bytes += bytes;
         let piece = Piece {
             first_row,
+            source: place.source,
             lease: *lease,
             offset: range.start - start,
             bytes,

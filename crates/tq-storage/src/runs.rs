@@ -1,17 +1,20 @@
 //! Merging rows that lie behind each other in memory.
 //!
-//! A *piece* is a byte range inside one extent, a *run* a byte range that may continue over
-//! adjacent extents. Both are maximal: what lies behind each other is never told apart.
+//! A *piece* is a byte range of one column inside one extent, a *run* a byte range that may continue
+//! over columns and adjacent extents. Both are maximal: what lies behind each other is never told
+//! apart.
 
 use std::ops::Range;
 
 use tq_arena::ExtentId;
 
-/// Consecutive rows in one extent.
+/// Consecutive rows of one column in one extent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Piece {
     /// Position in the request of the first row that has bytes here.
     pub(crate) first_row: u32,
+    /// Number of the column the rows come from; they are consecutive there too.
+    pub(crate) source: u32,
     /// Number of the lease on the extent.
     pub(crate) lease: u32,
     /// Byte of the extent it starts at.
@@ -73,11 +76,15 @@ impl RunBuilder {
         let mut continues = false;
         if let (Some(last), Some(id)) = (self.runs.pieces.last_mut(), self.last) {
             let end = last.offset + last.bytes;
-            if last.lease == piece.lease && end == piece.offset {
-                last.bytes += piece.bytes;
-                return;
+            if last.lease == piece.lease {
+                continues = end == piece.offset;
+                if continues && last.source == piece.source {
+                    last.bytes += piece.bytes;
+                    return;
+                }
+            } else {
+                continues = end == id.len && piece.offset == 0 && adjacent(id, extent);
             }
-            continues = end == id.len && piece.offset == 0 && adjacent(id, extent);
         }
         if !continues {
             self.runs.starts.push(self.runs.pieces.len() as u32);
@@ -114,6 +121,7 @@ mod tests {
             builder.push(
                 Piece {
                     first_row,
+                    source: 0,
                     lease,
                     offset,
                     bytes,
@@ -134,6 +142,7 @@ mod tests {
             pieces,
             [Piece {
                 first_row: 0,
+                source: 0,
                 lease: 0,
                 offset: 8,
                 bytes: 20

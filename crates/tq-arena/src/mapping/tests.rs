@@ -138,3 +138,61 @@ fn in_a_forked_child_drops_leak_and_requests_are_refused() {
     assert_eq!(arena.usage(), usage);
     assert!(lease.as_slice().iter().all(|byte| *byte == 1));
 }
+
+#[test]
+fn in_a_forked_child_nothing_remote_is_released() {
+    use std::panic::AssertUnwindSafe;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use crate::sync::lock;
+    use crate::{Arena, ArenaConfig, AttachError, GrantError, GuestArena, SegmentError};
+
+    let host = Arena::new(ArenaConfig::default()).unwrap();
+    let len = 1 << 20;
+    let [read, written] = [host.loan(len).unwrap(), host.loan(len).unwrap()];
+    let segment = read.range().segment;
+    let guest = GuestArena::new();
+    let shared = host.segment_file(segment).unwrap();
+    let spare = shared.file.try_clone().unwrap();
+    guest.attach(segment, shared.file, shared.len).unwrap();
+    let released = Arc::new(AtomicBool::new(false));
+    let [viewed, lease] = [Arc::clone(&released), Arc::clone(&released)].map(|tell| {
+        let release = Box::new(move || tell.store(true, Ordering::SeqCst));
+        let offset = read.range().offset;
+        guest.lease_remote(segment, offset, len, release).unwrap()
+    });
+    let view = guest.arena().view(vec![viewed], 0, len).ok();
+    let loan = guest.write_remote(segment, written.range().offset, len);
+    let child = AssertUnwindSafe({
+        let guest = guest.clone();
+        let host = host.clone();
+        move || {
+            let again = guest.lease_remote(segment, 0, 1, Box::new(|| {}));
+            let refused = matches!(again, Err(GrantError::ForeignProcess))
+                && matches!(
+                    guest.write_remote(segment, 0, 1),
+                    Err(GrantError::ForeignProcess)
+                )
+                && matches!(
+                    guest.attach(segment, spare, len),
+                    Err(AttachError::ForeignProcess)
+                )
+                && matches!(
+                    host.segment_file(segment),
+                    Err(SegmentError::ForeignProcess)
+                )
+                && !guest.detach(segment);
+            drop((view, lease, loan.unwrap(), guest, host));
+            refused && !released.load(Ordering::SeqCst)
+        }
+    });
+    // The locks are held while forking, so they are held for ever in the child.
+    let segments = lock(&guest.attached);
+    let grants = lock(&segments[&segment].grants);
+    let ended = in_forked_child(child);
+    drop(grants);
+    drop(segments);
+    assert!(ended, "the child hung or failed");
+    assert!(guest.is_attached(segment));
+}
