@@ -33,6 +33,13 @@ def test_an_arrow_up_or_sideways_is_named(name: str, dependency: str):
     assert dependency in problems[0]
 
 
+def test_only_a_test_may_look_sideways_and_none_may_look_up():
+    names = frozenset({"tq-server"})
+    assert not list(floor_problems(Crate("tq-client", Path(), names, for_tests=names)))
+    assert list(floor_problems(Crate("tq-client", Path(), names)))
+    assert list(floor_problems(Crate("tq-engine", Path(), names, for_tests=names)))
+
+
 def test_a_crate_without_a_floor_is_named():
     assert "tq-new has no floor" in next(floor_problems(crate("tq-new")))
 

@@ -38,6 +38,21 @@ impl Embedded {
         self.shared.controller().preallocate(partition, count)
     }
 
+    /// Metadata of samples of `partition`, in the order given.
+    ///
+    /// # Errors
+    /// `NotFound` where one does not exist; `Closed`, `Forked`.
+    pub fn batch(
+        &self,
+        partition: &str,
+        indexes: &[GlobalIndex],
+        fields: Vec<FieldName>,
+    ) -> Result<BatchColumns> {
+        self.check()?;
+        let fields = FieldSelection::Named(fields);
+        self.shared.controller().batch(partition, indexes, &fields)
+    }
+
     /// Metadata of all samples of `partition`, reserved ones included, consumed or not.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use tq_arena::SegmentRange;
 use tq_controller::{FieldSchemaUpdate, FieldUpdate, Published, Reservation, Tags};
 use tq_proto::{Error, ErrorKind, GlobalIndex, Result};
 use tq_storage::{ColumnLayout, ColumnPlan, PendingPut, RowShapes};
@@ -135,6 +136,16 @@ impl Put {
         self.pending
             .as_mut()
             .map(PendingPut::columns_mut)
+            .unwrap_or_default()
+    }
+
+    /// Where the bytes of each column lie, for a process that writes them in its own mapping; see
+    /// [`PendingPut::places`]. `None` for a column without bytes.
+    #[must_use]
+    pub fn places(&self) -> Vec<Option<SegmentRange>> {
+        self.pending
+            .as_ref()
+            .map(PendingPut::places)
             .unwrap_or_default()
     }
 

@@ -208,6 +208,12 @@ impl Embedded {
         Ok(subscription)
     }
 
+    /// Whether anybody waits for a change to `partition`, so that one may call back.
+    #[must_use]
+    pub fn is_awaited(&self, partition: &str) -> bool {
+        self.shared.waits.lock().waiters.contains_key(partition)
+    }
+
     /// A number that every change to `partition` raises, consumption included; 0 where nothing ever
     /// happened there. No two changes of this engine share a number.
     ///

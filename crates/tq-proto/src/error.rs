@@ -39,6 +39,8 @@ pub enum ErrorKind {
     Internal = 12,
     /// The host cannot be reached, or was lost during the call.
     Unavailable = 13,
+    /// A sampler of the user's own failed, answered nonsense or did not return.
+    Sampler = 14,
 }
 
 impl ErrorKind {
@@ -59,6 +61,7 @@ impl ErrorKind {
             Self::System => "system",
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
+            Self::Sampler => "sampler",
         }
     }
 

@@ -1,0 +1,190 @@
+//! One batch on its way out: its rows lie in the host's memory, which is mapped here, or came along
+//! where they are few bytes.
+
+use std::sync::Arc;
+
+use tq_arena::{Extent, SegmentRange};
+use tq_engine::{Batch, Delivered, Delivery, Part};
+use tq_proto::{Error, ErrorKind, FieldName, GlobalIndex, Result};
+use tq_storage::ColumnRead;
+use tq_wire::proto::{Column, Fields, ReadReply, ReadRequest, Texts};
+use tq_wire::texts::{field_names, names, numbers, to_positions};
+
+use crate::link::Link;
+use crate::remote::{Remote, call};
+
+impl Remote {
+    /// As [`tq_engine::Embedded::read`].
+    ///
+    /// # Errors
+    /// As there, and as every call, see [`Remote`].
+    pub fn read<K: AsRef<str>>(
+        &self,
+        partition: &str,
+        keys: &[K],
+        select: Option<&[FieldName]>,
+    ) -> Result<Batch> {
+        let (reply, columns) = self.read_with(|| ReadRequest {
+            partition: partition.into(),
+            keys: Some(Texts::of(keys)),
+            select: select.map(|fields| Fields {
+                names: names(fields),
+            }),
+            ..ReadRequest::default()
+        })?;
+        let missing = to_positions(&reply.missing, keys.len())?;
+        let mut absent = missing.iter().copied().peekable();
+        let found = |position: &usize| absent.next_if_eq(position).is_none();
+        Ok(Batch {
+            positions: (0..keys.len()).filter(found).collect(),
+            ready: field_names(reply.ready),
+            columns: columns(keys.len() - missing.len())?,
+            missing,
+        })
+    }
+
+    /// As [`tq_engine::Embedded::read_indexes`].
+    ///
+    /// # Errors
+    /// As there, and as every call, see [`Remote`].
+    pub fn read_indexes(
+        &self,
+        indexes: &[GlobalIndex],
+        fields: &[FieldName],
+    ) -> Result<Vec<ColumnRead>> {
+        let (_, columns) = self.read_with(|| ReadRequest {
+            global_indexes: numbers(indexes),
+            by_index: true,
+            select: Some(Fields {
+                names: names(fields),
+            }),
+            ..ReadRequest::default()
+        })?;
+        columns(indexes.len())
+    }
+
+    /// The reply, and its columns, once it is known how many rows they have.
+    fn read_with(
+        &self,
+        request: impl Fn() -> ReadRequest,
+    ) -> Result<(ReadReply, impl FnOnce(usize) -> Result<Vec<ColumnRead>>)> {
+        let (mut reply, link, number) = self.again(|link| {
+            let number = link.number();
+            let request = ReadRequest {
+                session: link.session,
+                number,
+                ..request()
+            };
+            match self.ask_over(link, call!(read, request)) {
+                Ok(reply) => Ok((reply, Arc::clone(link), number)),
+                Err(error) => {
+                    if error.kind() == ErrorKind::DeadlineExceeded {
+                        // The host may hold it all the same.
+                        link.tether.chores.release(number);
+                    }
+                    Err(error)
+                }
+            }
+        })?;
+        let described = std::mem::take(&mut reply.columns);
+        let payload = reply.payload.take();
+        let columns = move |rows| match payload {
+            Some(payload) => self.local_columns(described, &payload, rows),
+            None => held_columns(&link, number, described, rows),
+        };
+        Ok((reply, columns))
+    }
+
+    /// Columns whose bytes came along, put into memory of our own.
+    fn local_columns(
+        &self,
+        described: Vec<Column>,
+        payload: &[u8],
+        rows: usize,
+    ) -> Result<Vec<ColumnRead>> {
+        let mut rest = payload;
+        let column = |column: Column| {
+            let bytes = usize::try_from(column.inline_bytes).unwrap_or(usize::MAX);
+            let (own, tail) = rest.split_at_checked(bytes).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Internal,
+                    "the host sent fewer bytes than it said",
+                )
+            })?;
+            rest = tail;
+            let mut description = column.read()?;
+            (description.spans, description.runs) = (Vec::new(), Vec::new());
+            let mut leases = Vec::new();
+            if !own.is_empty() {
+                let extent = self.store(own)?;
+                let range: SegmentRange = extent.id().range();
+                (description.spans, description.runs) = (vec![range], vec![range]);
+                leases.push(extent.lease());
+            }
+            ColumnRead::from_description(description, leases, rows)
+        };
+        described.into_iter().map(column).collect()
+    }
+
+    fn store(&self, bytes: &[u8]) -> Result<Extent> {
+        let refused = |error: Box<dyn std::error::Error + Send + Sync>| {
+            Error::new(ErrorKind::System, "no memory for the rows that were read")
+                .with("bytes", bytes.len())
+                .caused_by(error)
+        };
+        let loan = self.shared.local.loan(bytes.len() as u64);
+        let mut loan = loan.map_err(|error| refused(error.into()))?;
+        loan.as_mut_slice().copy_from_slice(bytes);
+        let extents = loan.commit(&[]).map_err(|error| refused(error.into()))?;
+        extents
+            .into_iter()
+            .next()
+            .ok_or_else(|| refused("nothing was committed".into()))
+    }
+
+    /// As [`tq_engine::Embedded::deliver`].
+    ///
+    /// # Errors
+    /// `System` where there is no memory for a copy.
+    pub fn deliver(&self, column: &ColumnRead) -> Result<Delivered> {
+        self.delivery(&self.shared.current()).whole(column)
+    }
+
+    /// As [`tq_engine::Embedded::deliver_parts`].
+    ///
+    /// # Errors
+    /// `System` where there is no memory for a copy.
+    pub fn deliver_parts(&self, column: &ColumnRead) -> Result<Vec<Part>> {
+        self.delivery(&self.shared.current()).parts(column)
+    }
+
+    /// What was read over an earlier connection lies in another arena, and is copied.
+    fn delivery<'a>(&'a self, link: &'a Link) -> Delivery<'a> {
+        Delivery {
+            arena: link.tether.arena.arena(),
+            pool: &self.shared.pool,
+            threads: self.shared.config.threads,
+        }
+    }
+}
+
+/// Columns that lie in the host's memory, which it holds for us as read `number`.
+fn held_columns(
+    link: &Link,
+    number: u64,
+    described: Vec<Column>,
+    rows: usize,
+) -> Result<Vec<ColumnRead>> {
+    // Released when the last lease is gone, or here, where something is wrong.
+    let hold = link.tether.hold(number);
+    let column = |column: Column| {
+        let description = column.read()?;
+        let leases = description
+            .spans
+            .iter()
+            .map(|span| link.tether.lease(*span, &hold))
+            .collect::<Result<_>>()?;
+        ColumnRead::from_description(description, leases, rows)
+    };
+    described.into_iter().map(column).collect()
+}

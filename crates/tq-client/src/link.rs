@@ -1,0 +1,176 @@
+//! One connection to a host, and its session. A link is never mended: after a loss there is a new one.
+
+use std::io;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream as StdStream;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Streaming};
+use tq_proto::{Error, ErrorKind, Result};
+use tq_wire::address::{Address, check_peer, own_user};
+use tq_wire::error::from_status;
+use tq_wire::limits::{MESSAGE_BYTES, VERSION, WINDOW_BYTES};
+use tq_wire::proto::gateway_client::GatewayClient;
+use tq_wire::proto::{Attached, Hello};
+
+use crate::chores::Chores;
+use crate::config::ConnectConfig;
+use crate::tether::Tether;
+use crate::wait::Waits;
+
+/// The host's calls.
+pub(crate) type Calls = GatewayClient<Channel>;
+
+pub(crate) struct Link {
+    pub(crate) calls: Calls,
+    pub(crate) session: u64,
+    /// What the host tells about itself.
+    pub(crate) about: Vec<u8>,
+    pub(crate) tether: Arc<Tether>,
+    pub(crate) waits: Arc<Waits>,
+    /// The same socket as that of `calls`, to end the connection whoever else inherited it.
+    socket: StdStream,
+    lost: Arc<AtomicBool>,
+    numbers: AtomicU64,
+    process: u32,
+}
+
+impl Link {
+    /// Connects to the host at `address` and attaches. Runs on the runtime that will carry the calls.
+    pub(crate) async fn open(address: &Address, config: &ConnectConfig) -> Result<Self> {
+        let (socket, stream) = connect(address).await.map_err(|error| {
+            Error::new(
+                ErrorKind::Unavailable,
+                format!("no host answers at {address}; see whether its process runs and serves"),
+            )
+            .caused_by(error)
+        })?;
+        let channel = channel(stream).await.map_err(|error| {
+            Error::new(
+                ErrorKind::Unavailable,
+                format!("the host at {address} speaks another protocol"),
+            )
+            .caused_by(error)
+        })?;
+        let mut calls = GatewayClient::new(channel)
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES);
+        let hello = Hello {
+            client_name: config.client_name.clone(),
+            process: std::process::id(),
+            version: VERSION,
+        };
+        let attached = calls.attach(Request::new(hello)).await;
+        let mut stream = attached
+            .map_err(|status| from_status(&status))?
+            .into_inner();
+        let first = stream.message().await;
+        let welcome = first
+            .map_err(|status| from_status(&status))?
+            .and_then(|first| first.welcome)
+            .ok_or_else(|| {
+                Error::new(ErrorKind::Unavailable, "the host ended the session at once")
+            })?;
+        let session = welcome.session;
+        let chores = Arc::new(Chores::default());
+        let waits = Arc::new(Waits::default());
+        let lost = Arc::new(AtomicBool::new(false));
+        let tether = Tether::new(
+            session,
+            address.clone(),
+            config.deadline,
+            Arc::clone(&chores),
+        );
+        let following = follow(stream, Arc::clone(&waits), Arc::clone(&lost));
+        let told = calls.clone();
+        tokio::spawn(async move {
+            let telling = chores.run(told, session);
+            tokio::select! {
+                () = following => {}
+                // Without chores the session would hold ever more, so it had better end.
+                ended = telling => tracing::warn!(?ended, "the host could not be told"),
+            }
+            chores.close();
+        });
+        Ok(Self {
+            calls,
+            session,
+            about: welcome.about,
+            tether: Arc::new(tether),
+            waits,
+            socket,
+            lost,
+            numbers: AtomicU64::new(1),
+            process: std::process::id(),
+        })
+    }
+
+    /// Whether the host, or the way to it, is gone.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Acquire)
+    }
+
+    /// Whether this process was forked from the one that connected.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.process != std::process::id()
+    }
+
+    /// A number for a put, read or subscription.
+    pub(crate) fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Ends the connection. What was read stays.
+    pub(crate) fn end(&self) {
+        self.lost.store(true, Ordering::Release);
+        self.tether.chores.close();
+        // A host that is gone needs no telling.
+        let _ = self.socket.shutdown(Shutdown::Both);
+        self.waits.wake_all();
+    }
+}
+
+async fn connect(address: &Address) -> io::Result<(StdStream, UnixStream)> {
+    let stream = UnixStream::connect(address.calls()).await?;
+    check_peer(stream.peer_cred()?.uid(), own_user()).map_err(io::Error::other)?;
+    let socket = stream.into_std()?;
+    let stream = UnixStream::from_std(socket.try_clone()?)?;
+    Ok((socket, stream))
+}
+
+/// A channel over `stream`, and over nothing else: a host that is started anew knows no session of
+/// the former one.
+async fn channel(stream: UnixStream) -> Result<Channel, tonic::transport::Error> {
+    let once = Arc::new(Mutex::new(Some(stream)));
+    let connector = tower::service_fn(move |_| {
+        let stream = once.lock().unwrap_or_else(PoisonError::into_inner).take();
+        std::future::ready(
+            stream
+                .map(TokioIo::new)
+                .ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionReset)),
+        )
+    });
+    Endpoint::from_static("http://host.invalid")
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(4 * WINDOW_BYTES)
+        .connect_with_connector(connector)
+        .await
+}
+
+/// Carries wakes from the host until it is lost.
+async fn follow(mut stream: Streaming<Attached>, waits: Arc<Waits>, lost: Arc<AtomicBool>) {
+    // Any error is the end, like the end itself.
+    while let Ok(Some(attached)) = stream.message().await {
+        let wakes = waits.take(&attached.wakes);
+        if !wakes.is_empty() {
+            // A wake may wait for an interpreter, and this thread has calls to carry.
+            tokio::task::spawn_blocking(|| wakes.into_iter().for_each(|wake| wake()));
+        }
+    }
+    lost.store(true, Ordering::Release);
+    tokio::task::spawn_blocking(move || waits.wake_all());
+}

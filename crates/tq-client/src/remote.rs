@@ -1,0 +1,341 @@
+//! Connect, close, and how every call is made.
+
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::process;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tonic::Status;
+use tq_arena::{Arena, ArenaConfig, WarmPool};
+use tq_proto::{Error, ErrorKind, Result};
+use tq_wire::address::Address;
+use tq_wire::error::from_status;
+
+use crate::config::ConnectConfig;
+use crate::link::{Calls, Link};
+
+/// How much later than its deadline a call is given up on where not even its deadline is noticed.
+const GRACE: Duration = Duration::from_secs(1);
+/// Local segments hold only small columns that were sent along.
+const LOCAL_SEGMENT_BYTES: u64 = 16 << 20;
+
+/// The engine of another process of this host. Clones are the same connection; any number of threads
+/// may use it.
+///
+/// Every call ends by the deadline of its configuration; where the connection has to be made anew,
+/// or a segment mapped for the first time, that has as much time again. A call may fail so:
+///
+/// - `DeadlineExceeded`: there was no answer in time. What changes something may have been carried
+///   out all the same.
+/// - `Unavailable`: the host cannot be reached, or was lost during the call. Calls that only read
+///   are made once more over a new connection before that is said; others may have been carried out.
+/// - `Closed`: this engine was closed, here or at the host; `Forked`: in a forked child.
+#[derive(Clone)]
+pub struct Remote {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    address: Address,
+    pub(crate) config: ConnectConfig,
+    handle: Handle,
+    /// Only to end it.
+    runtime: Mutex<Option<Runtime>>,
+    /// Locked for a look or a change, never while connecting.
+    link: Mutex<Arc<Link>>,
+    /// Locked while connecting, so that a loss is mended once. Attempts that have ended.
+    mending: Mutex<u64>,
+    /// As in `mending`, to be read without waiting.
+    attempts: AtomicU64,
+    /// For small columns that were sent along.
+    pub(crate) local: Arena,
+    pub(crate) pool: WarmPool,
+    owner: u32,
+    closed: AtomicBool,
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote")
+            .field("address", &self.shared.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One call, as a function of the connection's calls.
+macro_rules! call {
+    ($call:ident, $request:expr) => {{
+        let request = $request;
+        move |mut calls: $crate::link::Calls, deadline: std::time::Duration| async move {
+            let mut request = tonic::Request::new(request);
+            request.set_timeout(deadline);
+            calls.$call(request).await.map(tonic::Response::into_inner)
+        }
+    }};
+}
+pub(crate) use call;
+
+impl Remote {
+    /// Connects to the host at `address` (`unix:<directory>`).
+    ///
+    /// # Errors
+    /// `InvalidArgument` for another kind of address; `Unavailable` where no host of this user
+    /// answers there; `DeadlineExceeded`; `System` where the system refuses a thread.
+    pub fn connect(address: &str, config: ConnectConfig) -> Result<Self> {
+        let address = Address::parse(address)?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("tq-client")
+            .enable_all()
+            .build()
+            .map_err(refused)?;
+        let link = open(runtime.handle(), &address, &config);
+        let link = match link {
+            Ok(link) => link,
+            Err(error) => {
+                // Its drop would wait, and must not happen where waiting is forbidden.
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
+        let local = Arena::new(ArenaConfig {
+            segment_bytes: LOCAL_SEGMENT_BYTES,
+            retain_bytes: LOCAL_SEGMENT_BYTES,
+            ..ArenaConfig::default()
+        })
+        .map_err(refused)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                address,
+                pool: WarmPool::new(config.retain_bytes),
+                config,
+                handle: runtime.handle().clone(),
+                runtime: Mutex::new(Some(runtime)),
+                link: Mutex::new(link),
+                mending: Mutex::default(),
+                attempts: AtomicU64::new(0),
+                local,
+                owner: process::id(),
+                closed: AtomicBool::new(false),
+            }),
+        })
+    }
+
+    /// Ends the connection: every later call is refused, and whoever waits is woken. What was read
+    /// stays valid.
+    pub fn close(&self) {
+        if self.shared.owner == process::id() {
+            self.shared.closed.store(true, Ordering::Release);
+            self.shared.current().end();
+        }
+    }
+
+    /// What the host tells about itself, as it did when it was joined.
+    #[must_use]
+    pub fn about(&self) -> Vec<u8> {
+        self.shared.lock().about.clone()
+    }
+
+    /// Whether this process may make calls. Asks nobody.
+    ///
+    /// # Errors
+    /// `Closed` after [`Self::close`], `Forked` in a forked child.
+    pub fn check(&self) -> Result<()> {
+        // First the fork: its answer must not depend on a lock or flag that the fork copied.
+        let (here, owner) = (process::id(), self.shared.owner);
+        if owner != here {
+            return Err(Error::new(
+                ErrorKind::Forked,
+                format!(
+                    "this process ({here}) was forked from process {owner} after that connected \
+                     to its host, and cannot use the connection; start workers with the `spawn` \
+                     method, or call init() in the child for a connection of its own"
+                ),
+            ));
+        }
+        if self.shared.closed.load(Ordering::Acquire) {
+            return Err(Error::new(
+                ErrorKind::Closed,
+                "the connection to the host was closed; call init() again",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Where the host is.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.shared.address.to_string()
+    }
+
+    /// The connection; a new one where the last was lost.
+    pub(crate) fn link(&self) -> Result<Arc<Link>> {
+        self.check()?;
+        let shared = &self.shared;
+        let link = shared.current();
+        if !link.is_lost() {
+            return Ok(link);
+        }
+        let before = shared.attempts.load(Ordering::Acquire);
+        let mut mending = shared
+            .mending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let link = shared.current();
+        if !link.is_lost() {
+            return Ok(link);
+        }
+        if *mending != before {
+            // Whoever waited for an attempt in vain does not wait for one more.
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("the host at {} was lost and is not back", shared.address),
+            ));
+        }
+        let opened = open(&shared.handle, &shared.address, &shared.config);
+        *mending += 1;
+        shared.attempts.store(*mending, Ordering::Release);
+        let link = opened?;
+        *shared.lock() = Arc::clone(&link);
+        // `close` may have come meanwhile, and ended the former link only.
+        if let Err(closed) = self.check() {
+            link.end();
+            return Err(closed);
+        }
+        Ok(link)
+    }
+
+    /// Makes a call that changes something: once.
+    pub(crate) fn ask<R, F, A>(&self, call: F) -> Result<R>
+    where
+        R: Send + 'static,
+        F: FnOnce(Calls, Duration) -> A,
+        A: Future<Output = Result<R, Status>> + Send + 'static,
+    {
+        let link = self.link()?;
+        self.ask_over(&link, call)
+    }
+
+    /// Makes a call that only reads: again, where the host was lost meanwhile and is back.
+    pub(crate) fn ask_again<R, F, C, A>(&self, call: F) -> Result<R>
+    where
+        R: Send + 'static,
+        F: Fn() -> C,
+        C: FnOnce(Calls, Duration) -> A,
+        A: Future<Output = Result<R, Status>> + Send + 'static,
+    {
+        self.again(|link| self.ask_over(link, call()))
+    }
+
+    /// Does something over the connection, and again over a new one where it was lost.
+    pub(crate) fn again<R>(&self, attempt: impl Fn(&Arc<Link>) -> Result<R>) -> Result<R> {
+        match attempt(&self.link()?) {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                let link = self.link().map_err(|again| again.caused_by(error))?;
+                attempt(&link)
+            }
+            done => done,
+        }
+    }
+
+    /// Makes a call over `link`.
+    pub(crate) fn ask_over<R, F, A>(&self, link: &Link, call: F) -> Result<R>
+    where
+        R: Send + 'static,
+        F: FnOnce(Calls, Duration) -> A,
+        A: Future<Output = Result<R, Status>> + Send + 'static,
+    {
+        let deadline = self.shared.config.deadline;
+        let call = call(link.calls.clone(), deadline);
+        let asked = async move { call.await.map_err(|status| from_status(&status)) };
+        let answer = wait(&self.shared.handle, deadline, asked);
+        match answer {
+            // The stream tells of the loss too, but perhaps later than the next call.
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                link.end();
+                Err(error)
+            }
+            answer => answer,
+        }
+    }
+}
+
+impl Shared {
+    /// The connection, lost or not.
+    pub(crate) fn current(&self) -> Arc<Link> {
+        Arc::clone(&self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Link>> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // `get_mut`, as in a forked child no thread will ever release a lock held at the fork.
+        let runtime = self
+            .runtime
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        let link = self.link.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if self.owner != process::id() {
+            // Their threads are the parent's, and so is the connection.
+            mem::forget(Arc::clone(link));
+            return mem::forget(runtime.take());
+        }
+        link.end();
+        if let Some(runtime) = runtime.take() {
+            // Waits for nothing: this may be the runtime's own thread.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn open(runtime: &Handle, address: &Address, config: &ConnectConfig) -> Result<Arc<Link>> {
+    let (address, config) = (address.clone(), config.clone());
+    let deadline = config.deadline;
+    let opened = async move { Link::open(&address, &config).await };
+    wait(runtime, deadline, opened).map(Arc::new)
+}
+
+/// What `future` gives, run on the runtime's thread and waited for here: so it may be called from
+/// within another runtime, too.
+fn wait<R: Send + 'static>(
+    runtime: &Handle,
+    deadline: Duration,
+    future: impl Future<Output = Result<R>> + Send + 'static,
+) -> Result<R> {
+    let (answer, answered) = sync_channel(1);
+    runtime.spawn(async move {
+        // Whoever asked may have given up.
+        let _ = answer.send(tokio::time::timeout(deadline, future).await);
+    });
+    match answered.recv_timeout(deadline + GRACE) {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) | Err(RecvTimeoutError::Timeout) => Err(Error::new(
+            ErrorKind::DeadlineExceeded,
+            format!(
+                "the host did not answer within {deadline:?}; see whether it is overloaded or \
+                 stopped, or raise the deadline"
+            ),
+        )),
+        Err(RecvTimeoutError::Disconnected) => Err(Error::new(
+            ErrorKind::Closed,
+            "the connection was closed during the call",
+        )),
+    }
+}
+
+fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(
+        ErrorKind::System,
+        "the system gave no thread or memory for a connection",
+    )
+    .caused_by(error)
+}

@@ -1,0 +1,31 @@
+//! Serves an engine to the other processes of the host.
+//!
+//! Calls come over a Unix socket as gRPC; segments of shared memory are handed out over a second one,
+//! as file descriptors. Payload is written and read by the guests themselves, in those segments. Only
+//! processes of the same user are let in.
+//!
+//! What a guest holds (loans of puts under way, leases of what it reads) is held for it by its
+//! session, and given back when the guest's process ends, by its connections and not by a clock.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | where to listen |
+//! | [`server`] | start, stop |
+//! | `directory` | the directory of the sockets: checked, locked, left clean |
+//! | `incoming` | connections, of the same user only |
+//! | `session` | what a guest holds |
+//! | `bell` | wakes on their way to a guest |
+//! | `door` | segments handed out |
+//! | `gateway` | one call per operation of the engine |
+
+mod bell;
+pub mod config;
+mod directory;
+mod door;
+mod gateway;
+mod incoming;
+pub mod server;
+mod session;
+
+pub use config::{HostedSampler, ServerConfig};
+pub use server::Server;

@@ -1,0 +1,34 @@
+//! The messages between a host and its guests: what is said, and how the engine's types become
+//! messages and return. What a socket says is believed only once it is checked: a message that
+//! contradicts itself is an error, never a panic, and nothing is allocated by a number in it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`proto`] | messages and service, generated from `proto/gateway.proto` |
+//! | [`texts`] | columns of texts, byte strings and numbers |
+//! | [`tags`] | columns of tags and their values |
+//! | `columns` | what a put says about its columns |
+//! | `places` | where bytes lie, and what a read is |
+//! | `batch` | metadata of samples |
+//! | [`consume`] | consumption, and what a put has brought about |
+//! | `listing` | listings, changes, how full the host is |
+//! | `select` | selections and conditions |
+//! | [`error`] | errors in the details of a status |
+//! | [`address`] | where a host listens, and who may talk to it |
+//! | [`door`] | segments handed over as file descriptors |
+//! | [`limits`] | sizes and versions that both ends keep to |
+
+pub mod address;
+mod batch;
+mod columns;
+pub mod consume;
+pub mod door;
+pub mod error;
+pub mod limits;
+mod listing;
+mod malformed;
+mod places;
+pub mod proto;
+mod select;
+pub mod tags;
+pub mod texts;

@@ -1,0 +1,118 @@
+//! Where bytes lie: places of a put's columns, and descriptions of reads.
+
+use tq_arena::SegmentRange;
+use tq_proto::Result;
+use tq_storage::{ColumnDescription, RowsPart};
+
+use crate::malformed::{malformed, required, same_length};
+use crate::proto::{Column, Layout, LoanReply, Ranges};
+
+impl Ranges {
+    fn of(ranges: &[SegmentRange]) -> Self {
+        Self {
+            segments: ranges.iter().map(|range| range.segment).collect(),
+            offsets: ranges.iter().map(|range| range.offset).collect(),
+            bytes: ranges.iter().map(|range| range.len).collect(),
+        }
+    }
+
+    fn read(self) -> Result<Vec<SegmentRange>> {
+        let ranges = self.segments.len();
+        same_length("offsets", self.offsets.len(), ranges)?;
+        same_length("lengths", self.bytes.len(), ranges)?;
+        let starts = self.segments.into_iter().zip(self.offsets);
+        let range = |((segment, offset), len)| SegmentRange {
+            segment,
+            offset,
+            len,
+        };
+        Ok(starts.zip(self.bytes).map(range).collect())
+    }
+}
+
+impl LoanReply {
+    /// The reply that tells the place of each column.
+    #[must_use]
+    pub fn of(places: &[Option<SegmentRange>]) -> Self {
+        let nowhere = SegmentRange {
+            segment: 0,
+            offset: 0,
+            len: 0,
+        };
+        let ranges: Vec<_> = places
+            .iter()
+            .map(|place| place.unwrap_or(nowhere))
+            .collect();
+        Self {
+            places: Some(Ranges::of(&ranges)),
+        }
+    }
+
+    /// The place of each of `columns` columns; `None` for one without bytes.
+    ///
+    /// # Errors
+    /// `Internal` for places of another number of columns.
+    pub fn read(self, columns: usize) -> Result<Vec<Option<SegmentRange>>> {
+        let places = required("places", self.places)?.read()?;
+        if places.len() != columns {
+            return Err(malformed(format_args!(
+                "places of {} columns for {columns}",
+                places.len()
+            )));
+        }
+        let place = |range: SegmentRange| (range.len > 0).then_some(range);
+        Ok(places.into_iter().map(place).collect())
+    }
+}
+
+impl Column {
+    /// The message for a read that the guest finds in the segments.
+    #[must_use]
+    pub fn of(description: &ColumnDescription) -> Self {
+        Self {
+            spans: Some(Ranges::of(&description.spans)),
+            runs: Some(Ranges::of(&description.runs)),
+            ..Self::inline(description, 0)
+        }
+    }
+
+    /// The message for a read whose `bytes` bytes are sent along.
+    #[must_use]
+    pub fn inline(description: &ColumnDescription, bytes: u64) -> Self {
+        let parts = &description.parts;
+        Self {
+            field: description.field.as_ref().into(),
+            part_rows: parts.iter().map(|part| part.rows).collect(),
+            part_layouts: parts.iter().map(|part| Layout::of(&part.layout)).collect(),
+            spans: None,
+            runs: None,
+            inline_bytes: bytes,
+        }
+    }
+
+    /// The description; without spans and runs where the bytes were sent along. Whether it fits
+    /// itself is seen when the read is put together.
+    ///
+    /// # Errors
+    /// `Internal` where its columns contradict each other.
+    pub fn read(self) -> Result<ColumnDescription> {
+        same_length("layouts", self.part_layouts.len(), self.part_rows.len())?;
+        let part = |(rows, layout): (u32, Layout)| {
+            Ok(RowsPart {
+                rows,
+                layout: layout.read()?,
+            })
+        };
+        Ok(ColumnDescription {
+            field: self.field.into(),
+            parts: self
+                .part_rows
+                .into_iter()
+                .zip(self.part_layouts)
+                .map(part)
+                .collect::<Result<_>>()?,
+            spans: self.spans.unwrap_or_default().read()?,
+            runs: self.runs.unwrap_or_default().read()?,
+        })
+    }
+}
