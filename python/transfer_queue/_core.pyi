@@ -45,6 +45,30 @@ class Engine:
         retain_bytes: int | None = None,
         threads: int | None = None,
     ) -> Engine: ...
+    @staticmethod
+    def connect(
+        address: str,
+        client_name: str,
+        *,
+        deadline: float | None = None,
+        threads: int | None = None,
+    ) -> Engine: ...
+    def serve(
+        self,
+        directory: str,
+        about: bytes,
+        sampler: Callable[[str, str, list[str], int, bytes], list[int] | None] | None,
+    ) -> str: ...
+    def fetch_chosen(
+        self,
+        partition: str,
+        fields: list[str],
+        batch_size: int,
+        task: str,
+        config: bytes,
+        allow_pickle: bool,
+    ) -> _Meta | None: ...
+    def about(self) -> bytes: ...
     def check(self) -> None: ...
     def plan_put(
         self,

@@ -123,7 +123,7 @@ class CustomSampler:
 
     def __init__(self, sampler: BaseSampler) -> None:
         self._sampler = sampler
-        self._name = type(sampler).__name__
+        self.name = type(sampler).__name__
         self._turn = threading.Lock()
         self._helper: Helper | None = None
         #: Partitions that were cleared since the last call; it forgets them first.
@@ -167,7 +167,7 @@ class CustomSampler:
         config = dict(request.sampling_config)
         if not acquire(self._turn, deadline):
             raise SamplerError(
-                f"{self._name} was busy with other requests for {deadline.seconds} s; make it "
+                f"{self.name} was busy with other requests for {deadline.seconds} s; make it "
                 "faster or raise controller.sampler_timeout"
             )
         try:
@@ -179,7 +179,7 @@ class CustomSampler:
                 keywords = self._keywords(request, config, tags_of)
                 choose = partial(self._sampler, list(found), request.batch_size, **keywords)
                 answer = self._call(choose, deadline)
-                sampled, consumed = checked(self._name, answer, None if again else set(found))
+                sampled, consumed = checked(self.name, answer, None if again else set(found))
                 if not sampled:
                     return None
                 try:
@@ -229,11 +229,11 @@ class CustomSampler:
             self._helper.retire()
             self._helper = None
             raise SamplerError(
-                f"{self._name} did not return within {deadline.seconds} s, and its thread was "
+                f"{self.name} did not return within {deadline.seconds} s, and its thread was "
                 "given up; make it faster or raise controller.sampler_timeout"
             )
         if call.error is not None:
             error = call.error
-            raise SamplerError(f"{self._name} failed: {type(error).__name__}: {error}") from error
+            raise SamplerError(f"{self.name} failed: {type(error).__name__}: {error}") from error
         result: T = call.result
         return result

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from transfer_queue.errors import InvalidArgumentError, UnsupportedValueError
 
-__all__ = ["engine_settings", "merge"]
+__all__ = ["as_text", "engine_settings", "merge", "serves"]
 
 #: Share of the memory limit that payload may take where no limit is set: beyond it the system
 #: would end the process rather than refuse the put.
@@ -29,6 +29,28 @@ def merge(conf: DictConfig | Mapping[str, Any] | None) -> DictConfig:
         merged = OmegaConf.merge(merged, conf)
     assert isinstance(merged, DictConfig)
     return merged
+
+
+def serves(conf: DictConfig) -> bool:
+    """Whether other processes of this host may join the engine.
+
+    Raises:
+        InvalidArgumentError: the setting is no truth value.
+    """
+    serve = conf.controller.serve
+    if not isinstance(serve, bool):
+        raise InvalidArgumentError(f"controller.serve is {serve!r}; it must be true or false")
+    return serve
+
+
+def as_text(conf: DictConfig) -> str:
+    """The configuration as YAML, a sampler object by the name of its class."""
+    copy: Any = OmegaConf.create(OmegaConf.to_container(conf), flags={"allow_objects": True})
+    sampler = copy.controller.sampler
+    if not isinstance(sampler, str):
+        kind = sampler if isinstance(sampler, type) else type(sampler)
+        copy.controller.sampler = kind.__name__
+    return OmegaConf.to_yaml(copy)
 
 
 def engine_settings(conf: DictConfig) -> dict[str, int | None]:

@@ -9,7 +9,7 @@ from transfer_queue._client.fetching import FetchOperations
 from transfer_queue._client.keys import KeyOperations
 from transfer_queue._client.samples import SampleOperations
 from transfer_queue._client.statuses import StatusOperations
-from transfer_queue._embedded import EmbeddedEngine, engine_of
+from transfer_queue._engine import Engine, engine_of
 from transfer_queue._operations import asynchronous, synchronous
 from transfer_queue.errors import InvalidArgumentError, UnsupportedValueError
 from transfer_queue.utils.zmq_utils import ZMQServerInfo
@@ -47,7 +47,7 @@ class AsyncTransferQueueClient(FetchOperations, SampleOperations, StatusOperatio
         for variable in ("TQ_SOCKET_POOL_SIZE", "TQ_CLIENT_ZMQ_MAX_SOCKETS"):
             _at_least_one(variable, os.environ.get(variable))
         self.client_id = client_id
-        self.engine: EmbeddedEngine = engine_of(controller_info)
+        self.engine: Engine = engine_of(controller_info)
         self._controller = controller_info
         self._storage_ready = False
         self._pid = os.getpid()

@@ -20,6 +20,7 @@ __all__ = [
     "StorageKeyNotFoundError",
     "SystemResourceError",
     "TransferQueueError",
+    "UnavailableError",
     "UnsupportedValueError",
     "WaitTimeoutError",
     "WatchGapError",
@@ -87,6 +88,13 @@ class SamplerError(TransferQueueError):
 
 class WatchGapError(TransferQueueError):
     """Changes since the given sequence number are no longer all known; start from None again."""
+
+
+class UnavailableError(TransferQueueError, ConnectionError):
+    """The process that runs the engine cannot be reached, or was lost during the call.
+
+    What changes something may have been carried out all the same.
+    """
 
 
 class ClosedError(TransferQueueError):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from transfer_queue import _sampling, _settings
+from transfer_queue import _rendezvous, _sampling, _settings
 from transfer_queue._controller_settings import controller_settings
-from transfer_queue._embedded import EmbeddedEngine
+from transfer_queue._engine import Engine, join
 from transfer_queue._kv.calls import (
     async_kv_batch_get,
     async_kv_batch_get_by_meta,
@@ -30,6 +31,7 @@ from transfer_queue._kv.selecting import async_kv_evict, async_kv_select, kv_evi
 from transfer_queue._kv.waiting import async_kv_wait, kv_wait
 from transfer_queue._kv.watching import async_kv_watch, kv_watch
 from transfer_queue.client import TransferQueueClient
+from transfer_queue.errors import UnavailableError
 
 __all__ = [
     "async_kv_batch_get",
@@ -57,6 +59,8 @@ __all__ = [
     "kv_watch",
 ]
 
+logger = logging.getLogger(__name__)
+
 _TQ_CLIENT: TransferQueueClient | None = None
 _lock = threading.Lock()
 
@@ -70,17 +74,26 @@ def _renew_lock() -> None:
 os.register_at_fork(after_in_child=_renew_lock)
 
 
-def init(conf: DictConfig | Mapping[str, Any] | None = None) -> DictConfig | Any:
-    """Starts the engine of this process, or does nothing where it runs already.
+def init(
+    conf: DictConfig | Mapping[str, Any] | None = None, *, address: str | None = None
+) -> DictConfig | Any:
+    """Joins the engine that is there for this process, or starts one. Does nothing where this
+    process has one already.
+
+    The engine that is there is the one at ``address``, or else at ``TQ_ADDRESS``, or else that of
+    the process that started this one, by ``fork`` or otherwise.
 
     Args:
-        conf: what differs from the packaged ``config.yaml``.
+        conf: what differs from the packaged ``config.yaml``; of no effect where one is joined.
+        address: where an engine of this host is; ``conf.controller.zmq_info.ports["socket"]`` in
+            the process that runs it.
 
     Returns:
-        The merged configuration, in which ``controller.zmq_info`` names the engine for further
-        clients of this process; ``conf`` itself where the engine ran already.
+        The configuration of the engine, in which ``controller.zmq_info`` names it for further
+        clients, also of other processes; ``conf`` itself where this process has an engine already.
 
     Raises:
+        UnavailableError: no engine answers at ``address`` or ``TQ_ADDRESS``.
         UnsupportedValueError: the storage backend is not available in this version.
         InvalidArgumentError: a setting is out of range, or no sampler has the name given.
         TypeError: ``controller.sampler`` is no sampler.
@@ -90,27 +103,75 @@ def init(conf: DictConfig | Mapping[str, Any] | None = None) -> DictConfig | Any
     with _lock:
         if _TQ_CLIENT is not None and not _TQ_CLIENT.forked:
             return conf
-        merged = _settings.merge(conf)
-        engine = EmbeddedEngine(
-            _sampling.resolve(merged.controller.sampler),
-            controller_settings(merged),
-            **_settings.engine_settings(merged),
-        )
+        engine = _joined(address)
+        merged: Any
+        if engine is None:
+            merged = _settings.merge(conf)
+            engine = _started(merged)
+        else:
+            merged = OmegaConf.create(engine.config, flags={"allow_objects": True})
         merged.controller.zmq_info = engine.info
-        client = TransferQueueClient(f"TransferQueueClient_{os.getpid()}", engine.info)
-        client.initialize_storage_manager("SimpleStorage")
-        _TQ_CLIENT = client
+        _TQ_CLIENT = _client_of(engine)
         return merged
 
 
+def _started(conf: DictConfig) -> Engine:
+    engine = Engine.start(
+        _sampling.resolve(conf.controller.sampler),
+        controller_settings(conf),
+        serve=_settings.serves(conf),
+        config=_settings.as_text(conf),
+        **_settings.engine_settings(conf),
+    )
+    if engine.address is not None:
+        _rendezvous.announce(engine.address)
+    return engine
+
+
+def _joined(address: str | None) -> Engine | None:
+    """The engine that is there for this process; None where there is none."""
+    given = address or os.environ.get(_rendezvous.ADDRESS_VARIABLE)
+    if given:
+        return join(given)
+    # Of a forked child, the parent's; of another one, that of whoever started it.
+    parent = _TQ_CLIENT.engine.address if _TQ_CLIENT is not None else None
+    for inherited in (parent, _rendezvous.address_inherited()):
+        if inherited is not None:
+            try:
+                return join(inherited)
+            except UnavailableError as error:
+                logger.debug("the engine of the parent process has ended: %s", error)
+    return None
+
+
+def _client_of(engine: Engine) -> TransferQueueClient:
+    client = TransferQueueClient(f"TransferQueueClient_{os.getpid()}", engine.info)
+    client.initialize_storage_manager("SimpleStorage")
+    return client
+
+
+def _attached() -> TransferQueueClient | None:
+    """The client of this process, made now where an engine is there for it."""
+    global _TQ_CLIENT
+    with _lock:
+        if _TQ_CLIENT is None or _TQ_CLIENT.forked:
+            engine = _joined(None)
+            if engine is not None:
+                _TQ_CLIENT = _client_of(engine)
+        return _TQ_CLIENT
+
+
 def close() -> None:
-    """Ends the engine of this process and forgets what it holds; does nothing where none runs. What
-    was read before stays valid, and whoever waits is told that the engine ended.
+    """Ends the engine of this process and forgets what it holds, or leaves the engine of another
+    process that this one has joined; does nothing where there is none. What was read before stays
+    valid, and whoever waits is told.
     """
     global _TQ_CLIENT
     with _lock:
         client, _TQ_CLIENT = _TQ_CLIENT, None
     if client is not None:
+        if client.engine.is_here and client.engine.address is not None:
+            _rendezvous.withdraw(client.engine.address)
         client.engine.close()
 
 

@@ -20,6 +20,8 @@ const fn class_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Closed => "ClosedError",
         ErrorKind::Forked => "ForkedProcessError",
         ErrorKind::System => "SystemResourceError",
+        ErrorKind::Unavailable => "UnavailableError",
+        ErrorKind::Sampler => "SamplerError",
         _ => "InternalError",
     }
 }
@@ -34,6 +36,28 @@ pub(crate) fn to_python(py: Python<'_>, error: &Error) -> PyErr {
         Ok(exception) => PyErr::from_value(exception),
         Err(failure) => failure,
     }
+}
+
+/// What can be raised by Python code that is called from here.
+const RAISED: &[ErrorKind] = &[
+    ErrorKind::InvalidArgument,
+    ErrorKind::NotFound,
+    ErrorKind::NotReady,
+    ErrorKind::Closed,
+    ErrorKind::Forked,
+    ErrorKind::Unsupported,
+];
+
+/// The error for an exception of a user's sampler.
+pub(crate) fn of_sampler(py: Python<'_>, exception: &PyErr) -> Error {
+    let class = exception.get_type(py);
+    let name = class
+        .name()
+        .map_or_else(|_| String::new(), |n| n.to_string());
+    let kind = RAISED.iter().find(|kind| class_name(**kind) == name);
+    let text = exception.value(py).str();
+    let text = text.map_or_else(|_| name.clone(), |text| text.to_string());
+    Error::new(kind.copied().unwrap_or(ErrorKind::Sampler), text)
 }
 
 /// An error of `kind`, as a Python exception.

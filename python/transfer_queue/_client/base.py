@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from transfer_queue._embedded import EmbeddedEngine
+from transfer_queue._engine import Engine
 from transfer_queue.errors import TransferQueueError
 from transfer_queue.metadata import BatchMeta
 
@@ -15,10 +15,10 @@ __all__ = ["ClientBase", "checked_fields", "checked_metadata"]
 class ClientBase:
     """A client's engine, and whether it may move payload."""
 
-    engine: EmbeddedEngine
+    engine: Engine
     _storage_ready: bool
 
-    def _storage(self) -> EmbeddedEngine:
+    def _storage(self) -> Engine:
         """The engine as storage.
 
         Raises:

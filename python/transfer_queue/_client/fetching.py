@@ -5,10 +5,10 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from transfer_queue._client.base import ClientBase, checked_fields
-from transfer_queue._embedded import EmbeddedEngine, allow_pickle
+from transfer_queue._engine import Engine, FetchRequest, allow_pickle, choose, packed
 from transfer_queue._metas import batch_meta
 from transfer_queue._operations import Deadline, Lacking, Offload, Operation, until
 from transfer_queue._sampling import CustomSampler
@@ -17,16 +17,7 @@ from transfer_queue.metadata import BatchMeta
 
 __all__ = ["FetchOperations", "insert"]
 
-
 _Look: TypeAlias = Callable[[], Operation[BatchMeta | Lacking]]
-
-
-class _Request(NamedTuple):
-    partition_id: str
-    task_name: str
-    fields: list[str]
-    batch_size: int
-    sampling_config: dict[str, Any]
 
 
 class FetchOperations(ClientBase):
@@ -71,7 +62,7 @@ class FetchOperations(ClientBase):
         """
         fields = checked_fields(data_fields)
         if mode == "fetch":
-            request = _Request(
+            request = FetchRequest(
                 partition_id,
                 _checked_task(task_name),
                 fields,
@@ -88,11 +79,11 @@ class FetchOperations(ClientBase):
         )
 
 
-def _all_samples(engine: EmbeddedEngine, partition_id: str, fields: list[str]) -> BatchMeta:
+def _all_samples(engine: Engine, partition_id: str, fields: list[str]) -> BatchMeta:
     return batch_meta(engine.core.force_fetch(partition_id, fields, allow_pickle()))
 
 
-def insert(engine: EmbeddedEngine, partition_id: str, fields: list[str], count: int) -> BatchMeta:
+def insert(engine: Engine, partition_id: str, fields: list[str], count: int) -> BatchMeta:
     """Adds ``count`` samples; none where it is not positive."""
     if count < 1:
         return BatchMeta.empty()
@@ -100,9 +91,7 @@ def insert(engine: EmbeddedEngine, partition_id: str, fields: list[str], count: 
     return batch_meta(engine.core.insert(partition_id, fields, count, allow_pickle()))
 
 
-def _fetch(
-    engine: EmbeddedEngine, request: _Request, timeout: float | None
-) -> Operation[BatchMeta]:
+def _fetch(engine: Engine, request: FetchRequest, timeout: float | None) -> Operation[BatchMeta]:
     polling = engine.settings.polling
     if request.batch_size < 1:
         if polling:
@@ -116,7 +105,7 @@ def _fetch(
     else:
         deadline = Deadline(engine.settings.get_meta_timeout if timeout is None else timeout)
         # A sampler written in Python may answer with what it chose for another rank.
-        consumption = engine.sampler is not None
+        consumption = engine.hosts_sampler
         subscribe = partial(engine.core.subscribe, request.partition_id, consumption=consumption)
         found = yield from until(look, subscribe, deadline)
         if isinstance(found, Lacking) and not polling:
@@ -130,16 +119,18 @@ def _fetch(
     return BatchMeta.empty() if isinstance(found, Lacking) else found
 
 
-def _look_of(engine: EmbeddedEngine, request: _Request) -> _Look:
+def _look_of(engine: Engine, request: FetchRequest) -> _Look:
     """The search for a batch: in the controller, or by a sampler written in Python."""
     if engine.sampler is not None:
         return partial(_choose, engine, engine.sampler, request)
+    if engine.hosts_sampler:
+        return partial(_choose_there, engine, request)
     ranks = [_checked_number(request.sampling_config, name) for name in ("dp_rank", "batch_index")]
     return partial(_sample, engine, request, *ranks)
 
 
 def _sample(
-    engine: EmbeddedEngine, request: _Request, dp_rank: int | None, batch_index: int | None
+    engine: Engine, request: FetchRequest, dp_rank: int | None, batch_index: int | None
 ) -> Operation[BatchMeta | Lacking]:
     yield from ()
     partition_id, task_name, fields, batch_size, _ = request
@@ -150,27 +141,37 @@ def _sample(
 
 
 def _choose(
-    engine: EmbeddedEngine, sampler: CustomSampler, request: _Request
+    engine: Engine, sampler: CustomSampler, request: FetchRequest
 ) -> Operation[BatchMeta | Lacking]:
-    core, pickle = engine.core, allow_pickle()
-    partition_id, task_name, fields = request.partition_id, request.task_name, request.fields
+    def claimed(sampled: list[int], consumed: list[int], again: bool) -> BatchMeta:
+        partition_id, task_name, fields, _, _ = request
+        return batch_meta(
+            engine.core.claim(
+                partition_id, fields, task_name, sampled, consumed, again, allow_pickle()
+            )
+        )
 
-    def ready(at_least: int) -> list[int] | None:
-        return core.ready_indexes(partition_id, fields, task_name, at_least)
-
-    def claim(sampled: list[int], consumed: list[int], again: bool) -> BatchMeta:
-        meta = core.claim(partition_id, fields, task_name, sampled, consumed, again, pickle)
-        return batch_meta(meta)
-
-    def tags_of(indexes: list[int]) -> list[dict[str, Any]]:
-        return core.tags_of(partition_id, indexes, pickle)
-
-    timeout = engine.settings.sampler_timeout
-    chosen = yield Offload(partial(sampler.run, request, ready, claim, tags_of, timeout))
+    work = partial(choose, engine.core, sampler, engine.settings, request, claimed)
+    chosen = yield Offload(work)
     return _lacking(engine, request) if chosen is None else chosen
 
 
-def _lacking(engine: EmbeddedEngine, request: _Request) -> Lacking:
+def _choose_there(engine: Engine, request: FetchRequest) -> Operation[BatchMeta | Lacking]:
+    partition_id, task_name, fields, batch_size, config = request
+    work = partial(
+        engine.core.fetch_chosen,
+        partition_id,
+        fields,
+        batch_size,
+        task_name,
+        packed(config),
+        allow_pickle(),
+    )
+    meta = yield Offload(work)
+    return _lacking(engine, request) if meta is None else batch_meta(meta)
+
+
+def _lacking(engine: Engine, request: FetchRequest) -> Lacking:
     """How many rows have to come at least: each sample that lacks needs one put or more."""
     if not engine.whole_batches:
         return Lacking()

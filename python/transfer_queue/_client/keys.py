@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from transfer_queue._client.base import ClientBase
-from transfer_queue._embedded import allow_pickle
+from transfer_queue._engine import allow_pickle
 from transfer_queue._metas import batch_meta
 from transfer_queue._operations import Operation
 from transfer_queue.errors import InvalidArgumentError, StorageKeyNotFoundError

@@ -11,7 +11,7 @@ from transfer_queue import _columns
 from transfer_queue import metadata as _metadata
 from transfer_queue._client.base import ClientBase, checked_metadata
 from transfer_queue._client.fetching import insert
-from transfer_queue._embedded import allow_pickle, assemble, carry_out
+from transfer_queue._engine import allow_pickle, assemble, carry_out
 from transfer_queue._metas import rows_by_partition
 from transfer_queue._operations import Operation
 from transfer_queue.errors import InvalidArgumentError

@@ -9,7 +9,7 @@ from tensordict import TensorDict, TensorDictBase
 
 from transfer_queue import _columns
 from transfer_queue._columns import DataParser
-from transfer_queue._embedded import allow_pickle, assemble, carry_out
+from transfer_queue._engine import allow_pickle, assemble, carry_out
 from transfer_queue._kv.arguments import (
     Fields,
     Tag,

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from transfer_queue._embedded import EmbeddedEngine
+from transfer_queue._engine import Engine
 
 __all__ = ["engine"]
 
 
-def engine() -> EmbeddedEngine:
+def engine() -> Engine:
     """The engine that the functions of the KV API use.
 
     Raises:
-        AssertionError: there is none.
+        AssertionError: there is none, and none to join.
     """
     # Imported late: the interface is made of these functions, and holds the client that users and
     # tests may replace there.
     from transfer_queue import interface
 
     client = interface._TQ_CLIENT
+    if client is None or client.forked:
+        client = interface._attached()
     if client is None:
         raise AssertionError(
             "TransferQueueController has not been initialized yet. Please call init() first."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from transfer_queue._embedded import allow_pickle
+from transfer_queue._engine import allow_pickle
 from transfer_queue._kv.arguments import field_list
 from transfer_queue._kv.process import engine
 from transfer_queue._metas import kv_batch_meta

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from transfer_queue import _core
-from transfer_queue._embedded import allow_pickle
+from transfer_queue._engine import allow_pickle
 from transfer_queue._kv.arguments import checked_keys, field_list
 from transfer_queue._kv.process import engine
 from transfer_queue._metas import kv_batch_meta

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
 from transfer_queue import _core
-from transfer_queue._embedded import allow_pickle
+from transfer_queue._engine import allow_pickle
 from transfer_queue._kv.process import engine
 from transfer_queue._operations import (
     Deadline,

@@ -1,22 +1,29 @@
 //! `_core.Engine`.
 
+use super::hosting::PythonSampler;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tq_client::{ConnectConfig, Engine as Gateway, Remote};
 use tq_engine::{Embedded, EmbeddedConfig};
+use tq_proto::ErrorKind;
+use tq_server::{HostedSampler, Server, ServerConfig};
 
 use super::arguments::{field_names, global_indexes, texts};
 use super::listing::Listed;
 use super::planned::{PlannedGet, PlannedPut, Target};
 use super::source::{self, Column};
 use super::tags::TagReader;
-use crate::errors::OrRaise;
+use crate::errors::{OrRaise, raise};
 
-/// The embedded engine.
+/// The engine of this process, or that of another process of this host.
 #[pyclass(frozen, module = "transfer_queue._core")]
 pub(crate) struct Engine {
-    pub(super) engine: Embedded,
+    pub(super) engine: Gateway,
     threads: usize,
     listed: Listed,
+    server: Mutex<Option<Server>>,
 }
 
 #[pymethods]
@@ -39,11 +46,71 @@ impl Engine {
             retain_bytes: retain_bytes.unwrap_or(default.retain_bytes),
             threads: threads.unwrap_or(default.threads).max(1),
         };
-        Ok(Self {
-            engine: Embedded::new(config).or_raise(py)?,
-            threads: config.threads,
-            listed: Listed::default(),
-        })
+        let engine = Embedded::new(config).or_raise(py)?;
+        Ok(Self::of(engine.into(), config.threads))
+    }
+
+    /// Joins the engine of another process. `deadline`: seconds that a call may take.
+    #[staticmethod]
+    #[pyo3(signature = (address, client_name, *, deadline=None, threads=None))]
+    fn connect(
+        py: Python<'_>,
+        address: &str,
+        client_name: String,
+        deadline: Option<f64>,
+        threads: Option<usize>,
+    ) -> PyResult<Self> {
+        let default = ConnectConfig::default();
+        let config = ConnectConfig {
+            deadline: deadline.map_or(default.deadline, Duration::from_secs_f64),
+            client_name,
+            threads: threads.unwrap_or(default.threads).max(1),
+            ..default
+        };
+        let threads = config.threads;
+        let remote = py
+            .detach(|| Remote::connect(address, config))
+            .or_raise(py)?;
+        Ok(Self::of(remote.into(), threads))
+    }
+
+    /// Lets other processes of this host join, by the address returned. `about` is told to them;
+    /// `sampler` chooses the batches they ask it for, see `hosting`.
+    fn serve(
+        &self,
+        py: Python<'_>,
+        directory: &str,
+        about: Vec<u8>,
+        sampler: Option<Py<PyAny>>,
+    ) -> PyResult<String> {
+        let Gateway::Here(engine) = &self.engine else {
+            return Err(raise(
+                py,
+                ErrorKind::InvalidArgument,
+                "an engine of another process cannot be served; join it where it runs",
+            ));
+        };
+        let hosted = |callable| Arc::new(PythonSampler(callable)) as Arc<dyn HostedSampler>;
+        let config = ServerConfig {
+            about,
+            sampler: sampler.map(hosted),
+            ..ServerConfig::new(directory)
+        };
+        let server = py
+            .detach(|| Server::start(engine.clone(), config))
+            .or_raise(py)?;
+        let address = server.address();
+        let replaced = self.lock_server().replace(server);
+        py.detach(|| drop(replaced));
+        Ok(address)
+    }
+
+    /// What the host of a joined engine tells about itself; nothing where the engine is here.
+    fn about(&self) -> Vec<u8> {
+        match &self.engine {
+            Gateway::Here(_) => Vec::new(),
+            Gateway::There(remote) => remote.about(),
+        }
     }
 
     /// Raises where this process may not use the engine.
@@ -200,13 +267,30 @@ impl Engine {
         Ok(result)
     }
 
-    /// Refuses every later call.
-    fn close(&self) {
-        self.engine.close();
+    /// Refuses every later call, and ends what others have joined.
+    fn close(&self, py: Python<'_>) {
+        let server = self.lock_server().take();
+        py.detach(|| {
+            self.engine.close();
+            drop(server);
+        });
     }
 }
 
 impl Engine {
+    fn of(engine: Gateway, threads: usize) -> Self {
+        Self {
+            engine,
+            threads,
+            listed: Listed::default(),
+            server: Mutex::new(None),
+        }
+    }
+
+    fn lock_server(&self) -> std::sync::MutexGuard<'_, Option<Server>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn plan(
         &self,
         py: Python<'_>,

@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
+use tq_client::Engine as Gateway;
 use tq_controller::FetchRequest;
 use tq_controller::sampler::{LENGTH_TAG, SamplerConfig};
 use tq_engine::Claim;
@@ -44,6 +45,39 @@ impl Engine {
         };
         let engine = &self.engine;
         py.detach(|| engine.fetch(&request))
+            .or_raise(py)?
+            .map(|batch| meta(py, &batch, allow_pickle))
+            .transpose()
+    }
+
+    /// Has the sampler of the host choose and mark a batch; None where too little is ready.
+    #[expect(clippy::too_many_arguments, reason = "a request, flat")]
+    fn fetch_chosen<'py>(
+        &self,
+        py: Python<'py>,
+        partition: &str,
+        fields: &Bound<'_, PyList>,
+        batch_size: usize,
+        task: &str,
+        config: Vec<u8>,
+        allow_pickle: bool,
+    ) -> PyResult<Option<Meta<'py>>> {
+        let Gateway::There(host) = &self.engine else {
+            return Err(raise(
+                py,
+                ErrorKind::Internal,
+                "a sampler of this process was asked for by way of its host",
+            ));
+        };
+        let request = FetchRequest {
+            partition: partition.into(),
+            task: task.into(),
+            fields: field_names(fields)?,
+            batch_size,
+            dp_rank: None,
+            batch_index: None,
+        };
+        py.detach(|| host.fetch_chosen(&request, config))
             .or_raise(py)?
             .map(|batch| meta(py, &batch, allow_pickle))
             .transpose()

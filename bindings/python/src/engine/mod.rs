@@ -1,4 +1,4 @@
-//! The embedded engine as Python sees it.
+//! The engine as Python sees it, that of this process or another's.
 //!
 //! | module | holds |
 //! |---|---|
@@ -13,6 +13,7 @@
 //! | [`fill`] | their bytes into the loaned memory, in parallel |
 //! | [`result`] | columns that were read, as tensors and values |
 //! | [`batches`] | metadata and statuses, column by column |
+//! | [`hosting`] | a sampler written in Python, for fetches of other processes |
 //! | [`listing`] | keys and tags as dicts, the keys kept between listings |
 //! | [`tags`] | tag dicts to the controller's tags and back |
 //!
@@ -24,6 +25,7 @@ mod batches;
 pub(crate) mod class;
 mod consumption;
 mod fill;
+mod hosting;
 mod listing;
 mod metadata;
 pub(crate) mod planned;

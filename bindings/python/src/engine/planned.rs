@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyList, PyTuple};
+use tq_client::Engine;
+use tq_client::engine::Put;
 use tq_controller::Tags;
-use tq_engine::{Embedded, Put};
 use tq_proto::{ErrorKind, GlobalIndex, Result};
 use tq_storage::{ColumnPlan, ColumnRead};
 
@@ -37,7 +38,7 @@ impl Target {
         }
     }
 
-    fn begin(&self, engine: &Embedded, columns: Vec<ColumnPlan>) -> Result<Put> {
+    fn begin(&self, engine: &Engine, columns: Vec<ColumnPlan>) -> Result<Put> {
         match self {
             Self::Keys { partition, keys } => engine.begin_put(partition, keys, columns),
             Self::Indexes {
@@ -57,7 +58,7 @@ struct Work {
 /// A put that is described but not carried out.
 #[pyclass(frozen, module = "transfer_queue._core")]
 pub(crate) struct PlannedPut {
-    engine: Embedded,
+    engine: Engine,
     threads: usize,
     bytes: u64,
     allow_pickle: bool,
@@ -66,7 +67,7 @@ pub(crate) struct PlannedPut {
 
 impl PlannedPut {
     pub(super) fn new(
-        engine: &Embedded,
+        engine: &Engine,
         threads: usize,
         target: Target,
         columns: Vec<Column>,
@@ -132,7 +133,7 @@ impl PlannedPut {
 /// A get whose rows are leased but not delivered.
 #[pyclass(frozen, module = "transfer_queue._core")]
 pub(crate) struct PlannedGet {
-    engine: Embedded,
+    engine: Engine,
     bytes: u64,
     rows: usize,
     missing: Vec<String>,
@@ -143,7 +144,7 @@ pub(crate) struct PlannedGet {
 
 impl PlannedGet {
     pub(super) fn new(
-        engine: &Embedded,
+        engine: &Engine,
         columns: Vec<ColumnRead>,
         rows: usize,
         allow_pickle: bool,

@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
-use tq_engine::{Delivered, Embedded};
+use tq_client::Engine;
+use tq_engine::Delivered;
 use tq_proto::{DType, ErrorKind};
 use tq_storage::{ColumnRead, ReadLayout, RowLayout, RowShapes};
 
@@ -25,7 +26,7 @@ pub(super) struct ReadColumn {
 
 impl ReadColumn {
     /// Delivers a column's bytes. Runs detached.
-    pub(super) fn deliver(engine: &Embedded, read: ColumnRead) -> tq_proto::Result<Self> {
+    pub(super) fn deliver(engine: &Engine, read: ColumnRead) -> tq_proto::Result<Self> {
         let layout = read.layout();
         let parts = match layout {
             // Rows that become one tensor have to lie back to back.

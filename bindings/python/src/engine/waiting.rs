@@ -93,7 +93,7 @@ impl Engine {
 
 /// A call back that is to come. Ends when cancelled or dropped.
 #[pyclass(frozen, module = "transfer_queue._core")]
-pub(crate) struct Subscription(Mutex<Option<tq_engine::Subscription>>);
+pub(crate) struct Subscription(Mutex<Option<tq_client::engine::Subscription>>);
 
 #[pymethods]
 impl Subscription {
