@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 import transfer_queue
 from transfer_queue import AsyncTransferQueueClient, TransferQueueClient
-from transfer_queue.errors import ClosedError, UnsupportedValueError
+from transfer_queue.errors import ClosedError, UnavailableError, UnsupportedValueError
 from transfer_queue.utils.zmq_utils import ZMQServerInfo
 
 OPERATIONS = [
@@ -84,16 +84,16 @@ def test_the_environment_is_checked_and_named(info, monkeypatch, name, value):
         TransferQueueClient("c", info)
 
 
-def test_an_engine_of_another_process_is_refused_clearly():
+def test_an_engine_that_cannot_be_joined_is_refused_clearly():
     elsewhere = ZMQServerInfo("TransferQueueController", "TQ_CONTROLLER_x", "10.0.0.1", {})
-    with pytest.raises(UnsupportedValueError, match=r"joining from another process is not avail"):
+    with pytest.raises(UnsupportedValueError, match=r"cannot be joined from another"):
         TransferQueueClient("c", elsewhere)
 
 
 def test_an_engine_that_ended_is_refused(info):
     client = TransferQueueClient("c", info)
     transfer_queue.close()
-    with pytest.raises(UnsupportedValueError, match=info.id):
+    with pytest.raises(UnavailableError, match=info.ports["socket"]):
         TransferQueueClient("c", info)
     with pytest.raises(ClosedError):
         client.get_partition_list()

@@ -1,4 +1,6 @@
-"""What a forked child may do, and that it cannot harm its parent."""
+"""What a forked child may do with an engine that nobody can join, and that it cannot harm its
+parent. Joining is tested in `processes`.
+"""
 
 import asyncio
 import multiprocessing
@@ -9,10 +11,13 @@ import torch
 from kv_builders import KIB, batch, column, names, numbered, rows, same, stacked, usage
 from kv_processes import Child, forked
 
+import transfer_queue
 from transfer_queue.errors import ForkedProcessError
 
 COUNT = 8
 WIDTH = 16 * KIB
+
+ALONE = {"controller": {"serve": False}}
 
 CALLS = {
     "kv_put": lambda tq: tq.kv_put("a", "p", {"x": 1}),
@@ -26,6 +31,15 @@ CALLS = {
     "usage": lambda tq: tq.get_client().usage(),
     "clear_partition": lambda tq: tq.get_client().clear_partition("p"),
 }
+
+
+@pytest.fixture
+def tq():
+    """The package, with an engine that other processes cannot join."""
+    transfer_queue.close()
+    transfer_queue.init(ALONE)
+    yield transfer_queue
+    transfer_queue.close()
 
 
 @pytest.fixture
@@ -88,7 +102,7 @@ def test_a_child_may_close_what_it_cannot_use(tq, stored):
 
 def test_a_child_of_a_child(tq, stored):
     def child():
-        tq.init()
+        tq.init(ALONE)
         tq.kv_put("mine", "own", {"x": torch.arange(WIDTH)})
 
         def grandchild():
