@@ -164,6 +164,32 @@ def test_a_guest_that_is_killed_gives_back_what_it_held(tq):
     assert usage()["leased_bytes"] == 0
 
 
+def claim_and_sleep(ready):
+    import time
+
+    import transfer_queue as tq
+
+    tq.init()
+    ready.put(tq.get_client().get_meta(["x"], 3, "p", task_name="t").global_indexes)
+    time.sleep(SECONDS)
+
+
+def test_the_claims_of_a_consumer_that_died_can_be_seen_and_taken_back(tq):
+    import multiprocessing
+
+    client = tq.get_client()
+    client.put(TensorDict({"x": torch.arange(5)}, batch_size=5), partition_id="p")
+    ready = multiprocessing.get_context("fork").SimpleQueue()
+    consumer = Guest("fork", claim_and_sleep, ready)
+    claimed = ready.get()
+    consumer.kill()
+    indexes, consumed = client.get_consumption_status("t", "p")
+    assert indexes[consumed == 1].tolist() == claimed
+    assert client.reset_consumption("p", "t", claimed[:2])
+    again = client.get_meta(["x"], 4, "p", task_name="t", timeout=SECONDS)
+    assert sorted(again.global_indexes) == sorted(set(indexes.tolist()) - {claimed[2]})
+
+
 def outlive(ready, go):
     import transfer_queue as tq
 
