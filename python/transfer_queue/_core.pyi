@@ -5,8 +5,16 @@ from typing import Any, final
 
 import torch
 
-#: ``(global indexes, partition, schema, production status (a byte per row), custom metas)``
-_Meta = tuple[list[int], str, dict[str, dict[str, Any]], bytes, list[dict[str, Any]]]
+#: ``(global indexes, partition, schema, production status (a byte per row), custom metas, backend
+#: metas)``; backend metas are None where all are empty.
+_Meta = tuple[
+    list[int],
+    str,
+    dict[str, dict[str, Any]],
+    bytes,
+    list[dict[str, Any]],
+    list[dict[str, Any]] | None,
+]
 _Status = tuple[torch.Tensor, torch.Tensor]
 _Counts = dict[str, int]
 
@@ -124,6 +132,13 @@ class Engine:
         indexes: list[int],
         tags: list[dict[str, Any]],
         replace: bool,
+        allow_pickle: bool,
+    ) -> int: ...
+    def set_receipts(
+        self,
+        partition: str,
+        indexes: list[int],
+        metas: list[dict[str, Any]],
         allow_pickle: bool,
     ) -> int: ...
     def production_status(self, partition: str, fields: list[str]) -> _Status | None: ...

@@ -18,6 +18,7 @@ from transfer_queue._controller_settings import ControllerSettings, pre_allocate
 from transfer_queue._operations import Offload, Operation
 from transfer_queue._rendezvous import remove_directory, socket_directory
 from transfer_queue._sampling import CustomSampler, NativeSampler
+from transfer_queue._settings import threads
 from transfer_queue.errors import UnavailableError, UnsupportedValueError
 from transfer_queue.utils import serial_utils
 from transfer_queue.utils.zmq_utils import ZMQServerInfo
@@ -38,6 +39,8 @@ T = TypeVar("T")
 
 #: Copies of less than this are made where they are; larger ones leave the event loop.
 _INLINE_BYTES = 1 << 20
+#: How long a call to another process may take, and how much longer than a sampler there.
+_CALL_SECONDS, _MARGIN_SECONDS = 60.0, 10.0
 #: Name of the port under which an engine's address stands in a ZMQServerInfo.
 _PORT = "socket"
 
@@ -202,8 +205,12 @@ def join(address: str) -> Engine:
         for (process, _), engine in _engines.items():
             if process == os.getpid() and engine.address == address:
                 return engine
-        core = _core.Engine.connect(address, f"process {os.getpid()}")
+        core = _connected(address)
         about = json.loads(core.about())
+        if about["settings"]["sampler_timeout"] > _CALL_SECONDS - _MARGIN_SECONDS:
+            # The host's sampler may take longer than a call usually may.
+            core.close()
+            core = _connected(address, about["settings"]["sampler_timeout"] + _MARGIN_SECONDS)
         return Engine(
             core,
             ZMQServerInfo("TransferQueueController", about["id"], "127.0.0.1", {_PORT: address}),
@@ -214,6 +221,12 @@ def join(address: str) -> Engine:
             hosts_sampler=about["sampler"] is not None,
             config=about["config"],
         )
+
+
+def _connected(address: str, deadline: float = _CALL_SECONDS) -> _core.Engine:
+    return _core.Engine.connect(
+        address, f"process {os.getpid()}", deadline=deadline, threads=threads()
+    )
 
 
 def engine_of(info: ZMQServerInfo) -> Engine:

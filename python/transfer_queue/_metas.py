@@ -16,7 +16,7 @@ __all__ = ["batch_meta", "kv_batch_meta", "rows_by_partition"]
 
 def batch_meta(meta: _core._Meta) -> BatchMeta:
     """A BatchMeta of the engine's answer, which is not used again."""
-    indexes, partition, schema, produced, tags = meta
+    indexes, partition, schema, produced, tags, backend_meta = meta
     return BatchMeta._from_parts(
         Parts(
             indexes,
@@ -25,7 +25,7 @@ def batch_meta(meta: _core._Meta) -> BatchMeta:
             np.frombuffer(bytearray(produced), dtype=np.int8),
             {},
             drop_if_empty(tags),
-            None,
+            backend_meta,
         )
     )
 

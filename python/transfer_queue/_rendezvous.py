@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
+import socket
+import stat
 import tempfile
 import time
 from pathlib import Path
@@ -37,6 +38,8 @@ def socket_directory(name: str) -> Path:
     else:
         base = Path(tempfile.gettempdir()) / f"transferqueue-{os.getuid()}"
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not _is_ours(base):
+        base = Path(tempfile.mkdtemp(prefix="transferqueue-"))
     for directory in base.iterdir():
         _remove_if_left(directory)
     return base / name.removeprefix("TQ_CONTROLLER_")
@@ -47,15 +50,25 @@ def remove_directory(address: str) -> None:
     shutil.rmtree(address.removeprefix("unix:"), ignore_errors=True)
 
 
+def _is_ours(directory: Path) -> bool:
+    """Whether nobody else can have put anything into it."""
+    found = directory.lstat()
+    is_private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+    return is_private and found.st_uid == os.getuid()
+
+
 def _remove_if_left(directory: Path) -> None:
-    """Removes the directory of an engine whose process was killed. A living one holds the lock,
-    unless it is just about to take it.
+    """Removes the directory of an engine whose process was killed: nobody listens there, and not
+    because he is just about to.
     """
-    with contextlib.suppress(OSError), (directory / "lock").open("rb") as lock:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
         if time.time() - directory.stat().st_mtime < _STARTING_SECONDS:
             return
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(directory)
+        probe.settimeout(1)
+        try:
+            probe.connect(str(directory / "calls.sock"))
+        except (ConnectionRefusedError, FileNotFoundError):
+            shutil.rmtree(directory)
 
 
 def address_inherited() -> str | None:

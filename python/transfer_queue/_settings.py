@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from transfer_queue.errors import InvalidArgumentError, UnsupportedValueError
 
-__all__ = ["as_text", "engine_settings", "merge", "serves"]
+__all__ = ["as_text", "engine_settings", "merge", "serves", "threads"]
 
 #: Share of the memory limit that payload may take where no limit is set: beyond it the system
 #: would end the process rather than refuse the put.
@@ -72,7 +72,7 @@ def engine_settings(conf: DictConfig) -> dict[str, int | None]:
         "capacity_bytes": int(memory_limit() * _DEFAULT_SHARE) if capacity is None else capacity,
         "retain_bytes": _positive(storage, "retain_bytes", zero=True),
         "segment_bytes": _positive(storage, "segment_bytes"),
-        "threads": _threads(),
+        "threads": threads(),
     }
 
 
@@ -87,7 +87,12 @@ def _positive(storage: DictConfig, name: str, *, zero: bool = False) -> int | No
     return value
 
 
-def _threads() -> int | None:
+def threads() -> int | None:
+    """The most threads one call copies with, by ``TQ_NUM_THREADS``; None where it is not set.
+
+    Raises:
+        InvalidArgumentError: it is no positive integer.
+    """
     text = os.environ.get("TQ_NUM_THREADS")
     if text is None:
         return None

@@ -24,14 +24,16 @@ class AsyncTransferQueueClient(FetchOperations, SampleOperations, StatusOperatio
 
     Args:
         client_id: a name for messages.
-        controller_info: which controller; one that runs in this process.
-        zmq_io_threads: accepted for compatibility, and checked; nothing here uses a socket.
+        controller_info: which controller; one of this process, or of another of this host, which is
+            joined.
+        zmq_io_threads: accepted for compatibility, and checked; ZeroMQ is not used.
         zmq_max_sockets: likewise.
 
     Raises:
         InvalidArgumentError: no ``controller_info``, or a number below 1.
         TypeError: ``controller_info`` is something else.
-        UnsupportedValueError: the controller does not run in this process.
+        UnsupportedValueError: the controller runs in another process and cannot be joined.
+        UnavailableError: it has ended.
     """
 
     def __init__(

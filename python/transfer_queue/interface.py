@@ -176,11 +176,14 @@ def close() -> None:
 
 
 def get_client() -> TransferQueueClient:
-    """The client of this process.
+    """The client of this process; in a forked child one that has joined the parent's engine.
 
     Raises:
         AssertionError: :func:`init` has not been called.
     """
-    if _TQ_CLIENT is None:
+    client = _TQ_CLIENT
+    if client is not None and client.forked:
+        client = _attached()
+    if client is None:
         raise AssertionError("Please initialize the TransferQueue first by calling tq.init()")
-    return _TQ_CLIENT
+    return client

@@ -2,7 +2,7 @@
 
 use tq_controller::sampler::SamplerConfig;
 use tq_controller::{
-    BatchColumns, Changes, FetchRequest, FieldSelection, Published, Selected, Selection,
+    BatchColumns, Changes, FetchRequest, FieldSelection, Published, Receipts, Selected, Selection,
     StatusColumns, Tags,
 };
 use tq_engine::wait::Wake;
@@ -145,6 +145,10 @@ same! {
     /// See [`Embedded::set_tags`].
     set_tags(
         partition: &str, indexes: &[GlobalIndex], tags: Vec<Tags>, replace: bool
+    ) -> Result<usize>;
+    /// See [`Embedded::set_receipts`].
+    set_receipts(
+        partition: &str, indexes: &[GlobalIndex], receipts: Vec<Receipts>
     ) -> Result<usize>;
     /// See [`Embedded::production_status`].
     production_status(partition: &str, fields: &[FieldName]) -> Result<Option<StatusColumns>>;

@@ -1,11 +1,11 @@
 //! Samples that come and go, and their metadata. Each call is as that of
 //! [`tq_engine::Embedded`] of the same name.
 
-use tq_controller::{BatchColumns, FieldSelection, Tags};
+use tq_controller::{BatchColumns, FieldSelection, Receipts, Tags};
 use tq_proto::{FieldName, GlobalIndex, Key, Result};
 use tq_wire::proto::{
     self, BatchOfKeysRequest, CountRequest, ForceFetchRequest, IndexesRequest, InsertRequest,
-    KeysRequest, OptionalTexts, PartitionRequest, SetTagsRequest, Texts,
+    KeysRequest, OptionalTexts, PartitionRequest, SetReceiptsRequest, SetTagsRequest, Texts,
 };
 use tq_wire::tags::tags;
 use tq_wire::texts::{count, names, numbers, to_positions};
@@ -171,6 +171,24 @@ impl Remote {
             replace,
         };
         Ok(count(self.ask(call!(set_tags, request))?.count))
+    }
+
+    /// Merges receipts into those of samples, one set per sample.
+    ///
+    /// # Errors
+    /// As there, and as every call, see [`Remote`].
+    pub fn set_receipts(
+        &self,
+        partition: &str,
+        indexes: &[GlobalIndex],
+        receipts: Vec<Receipts>,
+    ) -> Result<usize> {
+        let request = SetReceiptsRequest {
+            partition: partition.into(),
+            global_indexes: numbers(indexes),
+            receipts: Some(proto::Receipts::of(&receipts)),
+        };
+        Ok(count(self.ask(call!(set_receipts, request))?.count))
     }
 }
 

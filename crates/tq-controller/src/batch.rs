@@ -1,11 +1,12 @@
-//! Metadata of a batch: what its fields look like, which rows are produced, tags and keys; by
-//! column, without a look at payload.
+//! Metadata of a batch: what its fields look like, which rows are produced, tags, keys and
+//! receipts; by column, without a look at payload.
 
 use tq_proto::{DType, FieldName, GlobalIndex, Key, PartitionId, Result};
 
 use crate::Controller;
 use crate::field::Field;
 use crate::partition::Partition;
+use crate::receipts::Receipts;
 use crate::schema::Shape;
 use crate::slots::{Slot, State};
 use crate::tags::Tags;
@@ -37,6 +38,8 @@ pub struct BatchColumns {
     pub tags: Vec<Tags>,
     /// For each row its key, none for a sample without a key.
     pub keys: Vec<Option<Key>>,
+    /// For each row the receipts of the fields of the selection; none where no row has any.
+    pub receipts: Option<Vec<Receipts>>,
 }
 
 /// What is known of a field over the rows of a batch. Where none of them is produced, it is what
@@ -159,6 +162,7 @@ impl Controller {
             produced,
             tags: samples().map(|sample| sample.tags.clone()).collect(),
             keys: keys.collect(),
+            receipts: state.receipts.of(&slots, fields),
         })
     }
 }

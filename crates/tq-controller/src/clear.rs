@@ -77,6 +77,7 @@ impl Controller {
             state.born = 0;
             state.fields = Default::default();
             state.tag_names = Default::default();
+            state.receipts = Default::default();
             state.consumption = Default::default();
             state.log = Default::default();
             self.partitions.insert(state.id.clone(), state);

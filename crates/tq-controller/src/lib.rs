@@ -45,6 +45,7 @@
 //! | [`resolve`] | keys to global indexes and the fields ready for them |
 //! | [`batch`] | metadata of a batch by column |
 //! | [`retag`] | tags set and read by global index |
+//! | [`receipts`] | what a storage backend left beside fields of samples |
 //! | [`claim`] | ready samples become consumed by a task |
 //! | [`ready`] | which samples are ready for a task |
 //! | [`sampler`] | which of the ready samples a task gets next |
@@ -81,6 +82,7 @@ mod partition;
 pub mod predicate;
 pub mod put;
 pub mod ready;
+pub mod receipts;
 pub mod reserve;
 pub mod resolve;
 pub mod retag;
@@ -102,6 +104,7 @@ pub use controller::Controller;
 pub use list::{Keys, Listed};
 pub use predicate::{Comparison, Matcher, Predicate};
 pub use put::{FieldUpdate, Published, Refused};
+pub use receipts::Receipts;
 pub use reserve::Reservation;
 pub use resolve::Resolved;
 pub use schema::{FieldSchema, FieldSchemaUpdate, RowSchema, Shape};

@@ -1,4 +1,4 @@
-//! One partition: its samples, keys, fields, tag names and consumption, kept in step.
+//! One partition: its samples, keys, fields, tag names, receipts and consumption, kept in step.
 
 use tq_proto::{Error, ErrorKind, GlobalIndex, Key, PartitionId, Result};
 
@@ -7,6 +7,7 @@ use crate::consumption::Consumption;
 use crate::controller::Counters;
 use crate::field::Fields;
 use crate::kv_index::KvIndex;
+use crate::receipts::ReceiptTable;
 use crate::slots::{LetGo, Slot, Slots, State};
 use crate::tags::TagNames;
 use crate::wording::some_of;
@@ -24,6 +25,7 @@ pub(crate) struct Partition {
     pub(crate) keys: KvIndex,
     pub(crate) fields: Fields,
     pub(crate) tag_names: TagNames,
+    pub(crate) receipts: ReceiptTable,
     pub(crate) consumption: Consumption,
     pub(crate) log: ChangeLog,
 }
@@ -38,6 +40,7 @@ impl Partition {
             keys: KvIndex::default(),
             fields: Fields::default(),
             tag_names: TagNames::default(),
+            receipts: ReceiptTable::default(),
             consumption: Consumption::default(),
             log: ChangeLog::default(),
         }
@@ -143,6 +146,7 @@ impl Partition {
                 self.keys.remove(key);
             }
         }
+        self.receipts.clear(slots);
         let consumption = &mut self.consumption;
         self.slots
             .release(slots, |vacated| consumption.vacated(vacated));

@@ -1,6 +1,6 @@
-//! What is known of samples: metadata by index or key, statuses, tags.
+//! What is known of samples: metadata by index or key, statuses, tags, receipts.
 
-use tq_controller::{BatchColumns, FieldSelection, StatusColumns, Tags};
+use tq_controller::{BatchColumns, FieldSelection, Receipts, StatusColumns, Tags};
 use tq_proto::{Error, ErrorKind, FieldName, GlobalIndex, Key, Result};
 
 use crate::embedded::Embedded;
@@ -155,6 +155,33 @@ impl Embedded {
             self.shared.waits.changed(partition, Change::Other);
         }
         Ok(set)
+    }
+
+    /// Merges receipts into those of samples, field by field; one set per sample. Samples that do
+    /// not exist and empty sets are passed over. Returns how many samples were set. Nobody is woken:
+    /// receipts are no condition of any wait.
+    ///
+    /// # Errors
+    /// `InvalidArgument` where there are not as many sets as samples; `Closed`, `Forked`.
+    pub fn set_receipts(
+        &self,
+        partition: &str,
+        indexes: &[GlobalIndex],
+        receipts: Vec<Receipts>,
+    ) -> Result<usize> {
+        self.check()?;
+        if receipts.len() != indexes.len() {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!(
+                    "{} sets of receipts were given for {} samples; give one set per sample",
+                    receipts.len(),
+                    indexes.len()
+                ),
+            ));
+        }
+        let mut controller = self.shared.controller();
+        Ok(controller.set_receipts(partition, indexes, receipts))
     }
 
     /// For each sample and each of `fields`, whether it is produced. `None` for an unknown

@@ -115,6 +115,7 @@ impl proto::Batch {
             produced: batch.produced.clone(),
             tags: Some(proto::Tags::of(&batch.tags)),
             keys: Some(proto::OptionalTexts::of(&batch.keys)),
+            receipts: batch.receipts.as_ref().map(proto::Receipts::of),
         }
     }
 
@@ -128,6 +129,7 @@ impl proto::Batch {
         check_bits(&self.produced)?;
         let keys = required("keys", self.keys)?.read()?;
         same_length("keys", keys.len(), rows)?;
+        let receipts = self.receipts.map(|receipts| receipts.read(rows));
         let fields = self.fields.into_iter().map(|field| field.read(rows));
         Ok(BatchColumns {
             partition: self.partition.into(),
@@ -135,6 +137,7 @@ impl proto::Batch {
             produced: self.produced,
             tags: tags(self.tags.as_ref(), rows)?,
             keys,
+            receipts: receipts.transpose()?,
             global_indexes: indexes(self.global_indexes),
         })
     }

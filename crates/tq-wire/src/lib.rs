@@ -7,6 +7,7 @@
 //! | [`proto`] | messages and service, generated from `proto/gateway.proto` |
 //! | [`texts`] | columns of texts, byte strings and numbers |
 //! | [`tags`] | columns of tags and their values |
+//! | `receipts` | columns of receipts |
 //! | `columns` | what a put says about its columns |
 //! | `places` | where bytes lie, and what a read is |
 //! | `batch` | metadata of samples |
@@ -29,6 +30,7 @@ mod listing;
 mod malformed;
 mod places;
 pub mod proto;
+mod receipts;
 mod select;
 pub mod tags;
 pub mod texts;

@@ -12,7 +12,7 @@ use prost::Message;
 use tq_arena::SegmentRange;
 use tq_controller::{
     BatchColumns, Changes, Comparison, FieldColumns, FieldSelection, KeyChange, Predicate,
-    Published, Selected, Selection, SelectionCounts, StatusColumns, TagValue, Tags,
+    Published, Receipts, Selected, Selection, SelectionCounts, StatusColumns, TagValue, Tags,
 };
 use tq_engine::Listing;
 use tq_proto::{DType, FieldName, GlobalIndex, RowShapes};
@@ -40,6 +40,11 @@ fn value() -> impl Strategy<Value = TagValue> {
 
 fn tags() -> impl Strategy<Value = Tags> {
     vec((name(), value()), 0..5).prop_map(|pairs| pairs.into_iter().collect())
+}
+
+fn receipts() -> impl Strategy<Value = Receipts> {
+    let bytes = vec(any::<u8>(), 0..9).prop_map(Arc::from);
+    vec((name(), bytes), 0..4).prop_map(|pairs| pairs.into_iter().collect())
 }
 
 fn dtype() -> impl Strategy<Value = DType> {
@@ -131,15 +136,19 @@ fn batch() -> impl Strategy<Value = BatchColumns> {
             bits(rows),
             vec(tags(), rows),
             vec(option::of(name()), rows),
+            option::of(vec(receipts(), rows)),
         )
             .prop_map(
-                |(partition, global_indexes, fields, produced, tags, keys)| BatchColumns {
-                    partition,
-                    global_indexes,
-                    fields,
-                    produced,
-                    tags,
-                    keys,
+                |(partition, global_indexes, fields, produced, tags, keys, receipts)| {
+                    BatchColumns {
+                        partition,
+                        global_indexes,
+                        fields,
+                        produced,
+                        tags,
+                        keys,
+                        receipts,
+                    }
                 },
             )
     })
@@ -402,6 +411,28 @@ fn a_condition_nested_beyond_the_limit_is_refused_and_one_at_it_is_not() {
     assert_eq!(carried(&proto::Predicate::of(&at)).read().unwrap(), at);
     let beyond = nested(Predicate::MAX_DEPTH + 1);
     assert!(proto::Predicate::of(&beyond).read().is_err());
+}
+
+#[test]
+fn each_lie_of_a_receipt_column_is_an_error() {
+    let receipts: Receipts = [("a".into(), [1].into())].into_iter().collect();
+    let honest = proto::Receipts::of([&receipts]);
+    let lies: [fn(&mut proto::Receipts); 7] = [
+        |receipts| receipts.counts[0] = u32::MAX,
+        |receipts| receipts.counts.push(0),
+        |receipts| receipts.field_of[0] = 7,
+        |receipts| receipts.field_of.push(0),
+        |receipts| receipts.fields = None,
+        |receipts| receipts.receipts = None,
+        |receipts| receipts.receipts.as_mut().unwrap().ends[0] = 2,
+    ];
+    for lie in lies {
+        let mut tampered = honest.clone();
+        lie(&mut tampered);
+        assert!(tampered.read(1).is_err(), "{tampered:?}");
+    }
+    assert!(honest.read(2).is_err());
+    assert_eq!(honest.read(1).unwrap(), [receipts]);
 }
 
 #[test]

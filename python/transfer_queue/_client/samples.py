@@ -11,7 +11,7 @@ from transfer_queue import _columns
 from transfer_queue import metadata as _metadata
 from transfer_queue._client.base import ClientBase, checked_metadata
 from transfer_queue._client.fetching import insert
-from transfer_queue._engine import allow_pickle, assemble, carry_out
+from transfer_queue._engine import Engine, allow_pickle, assemble, carry_out
 from transfer_queue._metas import rows_by_partition
 from transfer_queue._operations import Operation
 from transfer_queue.errors import InvalidArgumentError
@@ -38,7 +38,8 @@ class SampleOperations(ClientBase):
         Args:
             data: batch size ``[B, ...]``.
             metadata: the B samples that row by row are written, of any partitions; its custom meta
-                is merged into theirs, name by name. None to add B samples to ``partition_id``.
+                and backend meta are merged into theirs, name by name. None to add B samples to
+                ``partition_id``.
             partition_id: ignored where ``metadata`` is given.
             data_parser: called with ``{field: column}`` before the data is stored.
 
@@ -92,6 +93,7 @@ class SampleOperations(ClientBase):
         written.field_schema.update(schema)
         written.production_status[:] = 1
         written._refresh()
+        _keep_backend_meta(engine, written)
         return written
 
     def _get_data(self, metadata: BatchMeta) -> Operation[TensorDict]:
@@ -140,6 +142,20 @@ class SampleOperations(ClientBase):
         yield from ()
         if self._storage().clear_partition(partition_id) is None:
             logger.warning("clear_partition: there is no partition %r", partition_id)
+
+
+def _keep_backend_meta(engine: Engine, metadata: BatchMeta) -> None:
+    """Stores what a backend left in ``metadata``, for those who get the samples later."""
+    backend_meta = peek_rows(metadata, "_custom_backend_meta")
+    if backend_meta is None or not any(backend_meta):
+        return
+    for partition_id, rows in rows_by_partition(metadata).items():
+        engine.core.set_receipts(
+            partition_id,
+            take(metadata.global_indexes, rows),
+            take(backend_meta, rows),
+            allow_pickle(),
+        )
 
 
 def _lacking(metadata: BatchMeta) -> str:

@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from joining import CONTEXTS, SECONDS, Guest, guest
 from tensordict import NonTensorStack, TensorDict
 
 import transfer_queue
-from transfer_queue.errors import TransferQueueError, UnavailableError
+from transfer_queue.errors import ForkedProcessError, TransferQueueError, UnavailableError
 
 ROWS = 64
 #: Of rows beyond what is sent along with the answer, and below it.
@@ -101,6 +102,20 @@ def test_the_control_plane_is_the_same_from_another_process(tq, context):
     indexes, consumed = client.get_consumption_status("t", "m")
     assert consumed.tolist() == [1] * 4 + [0] * 6
     assert client.get_meta(["x"], 6, "m", task_name="t").global_indexes == indexes[4:].tolist()
+
+
+def clients_of_a_fork():
+    import transfer_queue as tq
+
+    parents = tq.interface._TQ_CLIENT
+    with pytest.raises(ForkedProcessError):
+        parents.get_partition_list()
+    return tq.get_client().get_partition_list(), tq.get_client() is parents
+
+
+def test_a_forked_child_gets_a_client_of_its_own(tq):
+    tq.kv_put("a", "p", tag={"n": 1})
+    assert guest("fork", clients_of_a_fork) == (["p"], False)
 
 
 def wait_then_put():
@@ -268,6 +283,33 @@ def test_an_engine_that_is_not_closed_leaves_no_sockets():
     source = "import transfer_queue as tq; tq.init(); print(tq.get_client().engine.address)"
     address = script(source, TQ_PARENT_ADDRESS="")
     assert not Path(address.removeprefix("unix:")).exists()
+
+
+def test_another_engine_leaves_the_sockets_of_the_living_alone_and_removes_those_of_the_dead(tq):
+    living = Path(tq.get_client().engine.address.removeprefix("unix:"))
+    source = """
+        import os
+        import transfer_queue as tq
+        tq.init()
+        print(tq.get_client().engine.address, flush=True)
+        os._exit(0)
+    """
+    alone = {"TQ_PARENT_ADDRESS": ""}
+    dead = Path(script(textwrap.dedent(source), **alone).removeprefix("unix:"))
+    assert dead.exists()
+    for directory in (living, dead):
+        os.utime(directory, (1, 1))
+    script("import transfer_queue as tq; tq.init()", **alone)
+    assert not dead.exists()
+    assert guest("spawn", clients_of_a_spawn) == ([], str(living))
+
+
+def clients_of_a_spawn():
+    import transfer_queue as tq
+
+    tq.init()
+    client = tq.get_client()
+    return client.get_partition_list(), client.engine.address.removeprefix("unix:")
 
 
 def put_many(number):

@@ -8,17 +8,20 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use tq_controller::{BatchColumns, FieldColumns, Shape, StatusColumns};
 use tq_proto::{DType, GlobalIndex};
 
+use super::receipts;
 use super::tags::TagWriter;
 use crate::codec::tensor::tensor_of;
 use crate::fence::OwnedBytes;
 
-/// `(global indexes, partition, schema, production status, custom metas)`; see `_metas.py`.
+/// `(global indexes, partition, schema, production status, custom metas, backend metas)`, the last
+/// none where all are empty; see `_metas.py`.
 pub(super) type Meta<'py> = (
     Bound<'py, PyList>,
     Bound<'py, PyString>,
     Bound<'py, PyDict>,
     Bound<'py, PyBytes>,
     Bound<'py, PyList>,
+    Option<Bound<'py, PyList>>,
 );
 
 /// Global indexes as a list of integers.
@@ -46,12 +49,15 @@ pub(super) fn meta<'py>(
         .iter()
         .map(|tags| writer.write(tags))
         .collect::<PyResult<Vec<_>>>()?;
+    let receipts = batch.receipts.as_deref();
+    let receipts = receipts.map(|rows| receipts::write_all(py, rows, allow_pickle));
     Ok((
         index_list(py, &batch.global_indexes)?,
         PyString::new(py, &batch.partition),
         schema,
         PyBytes::new(py, &batch.produced),
         PyList::new(py, tags)?,
+        receipts.transpose()?,
     ))
 }
 

@@ -1,4 +1,4 @@
-//! `_core.Engine`: metadata by index or key, production status, tags.
+//! `_core.Engine`: metadata by index or key, production status, tags, backend meta.
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -7,6 +7,7 @@ use tq_controller::FieldSelection;
 use super::arguments::{field_names, global_indexes, texts};
 use super::batches::{Meta, meta, status};
 use super::class::Engine;
+use super::receipts;
 use super::tags::{TagReader, TagWriter};
 use crate::errors::OrRaise;
 
@@ -132,6 +133,22 @@ impl Engine {
         let tags = TagReader::new(allow_pickle).read_all(tags)?;
         let engine = &self.engine;
         py.detach(|| engine.set_tags(&partition, &indexes, tags, replace))
+            .or_raise(py)
+    }
+
+    /// Merges backend meta into that of samples, field by field; returns for how many samples.
+    fn set_receipts(
+        &self,
+        py: Python<'_>,
+        partition: String,
+        indexes: &Bound<'_, PyList>,
+        metas: &Bound<'_, PyList>,
+        allow_pickle: bool,
+    ) -> PyResult<usize> {
+        let indexes = global_indexes(indexes)?;
+        let receipts = receipts::read_all(metas, allow_pickle)?;
+        let engine = &self.engine;
+        py.detach(|| engine.set_receipts(&partition, &indexes, receipts))
             .or_raise(py)
     }
 

@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`class`] | `_core.Engine`: put, get, list, clear |
-//! | [`metadata`] | ... metadata, production status, tags |
+//! | [`metadata`] | ... metadata, production status, tags, backend meta |
 //! | [`consumption`] | ... what each task consumes |
 //! | [`selection`] | ... samples chosen by their tags |
 //! | [`waiting`] | ... changes, and a call back at the next one |
@@ -16,6 +16,7 @@
 //! | [`hosting`] | a sampler written in Python, for fetches of other processes |
 //! | [`listing`] | keys and tags as dicts, the keys kept between listings |
 //! | [`tags`] | tag dicts to the controller's tags and back |
+//! | [`receipts`] | backend meta to the controller's receipts and back |
 //!
 //! Every call into the engine runs detached from the interpreter, so that no thread ever waits for
 //! one lock while it holds the other.
@@ -29,6 +30,7 @@ mod hosting;
 mod listing;
 mod metadata;
 pub(crate) mod planned;
+mod receipts;
 mod result;
 mod selection;
 mod source;

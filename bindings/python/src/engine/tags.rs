@@ -63,7 +63,7 @@ impl TagReader {
     }
 
     /// By identity: names, and values such as a status, are mostly literals.
-    fn text(&mut self, text: &Bound<'_, PyString>) -> PyResult<Arc<str>> {
+    pub(super) fn text(&mut self, text: &Bound<'_, PyString>) -> PyResult<Arc<str>> {
         if let Some((_, known)) = self.texts.iter().find(|(known, _)| known.is(text)) {
             return Ok(Arc::clone(known));
         }
@@ -94,21 +94,22 @@ impl TagReader {
         {
             return Ok(TagValue::Str(text));
         }
-        Ok(TagValue::Opaque(self.pack(value)?.into()))
+        Ok(TagValue::Opaque(pack(value, self.allow_pickle)?.into()))
     }
+}
 
-    fn pack(&self, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-        let py = value.py();
-        let mut batch = PlannedBatch::default();
-        batch.add(value, self.allow_pickle)?;
-        let mut buffer = Vec::new();
-        for planned in &batch.values {
-            buffer = vec![0; planned.plan.total_len as usize];
-            let slot = batch.slot(planned, &mut buffer, false);
-            write_value(slot).or_raise(py)?;
-        }
-        Ok(buffer)
+/// The packed buffer of one value.
+pub(super) fn pack(value: &Bound<'_, PyAny>, allow_pickle: bool) -> PyResult<Vec<u8>> {
+    let py = value.py();
+    let mut batch = PlannedBatch::default();
+    batch.add(value, allow_pickle)?;
+    let mut buffer = Vec::new();
+    for planned in &batch.values {
+        buffer = vec![0; planned.plan.total_len as usize];
+        let slot = batch.slot(planned, &mut buffer, false);
+        write_value(slot).or_raise(py)?;
     }
+    Ok(buffer)
 }
 
 /// Makes tag dicts. The garbage collector pauses meanwhile: a listing makes a dict per sample.

@@ -1,6 +1,6 @@
 //! Samples that come and go, listings, metadata.
 
-use tq_controller::{FieldSelection, TagValue, Tags};
+use tq_controller::{FieldSelection, Receipts, TagValue, Tags};
 use tq_proto::ErrorKind;
 
 use crate::common::{dense, keys, on_both, put, tags};
@@ -116,6 +116,47 @@ fn tags_are_set_merged_and_replaced() {
         let error = engine
             .set_tags("p", &indexes, Vec::new(), true)
             .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    });
+}
+
+#[test]
+fn receipts_are_merged_and_come_back_with_the_fields_asked_for() {
+    fn receipts(pairs: &[(&str, &[u8])]) -> Receipts {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(field, bytes)| ((*field).into(), (*bytes).into()))
+            .collect()
+    }
+    on_both(|engine| {
+        let indexes = engine.insert("p", Vec::new(), 3).unwrap().global_indexes;
+        put(engine, "p", &keys(0..1), "x", 8, 1).unwrap();
+        let found = |fields: &FieldSelection| engine.force_fetch("p", fields).unwrap().receipts;
+        assert_eq!(found(&FieldSelection::All), None);
+        let set = vec![
+            receipts(&[("x", &[0, 255]), ("y", &[])]),
+            Receipts::default(),
+            receipts(&[("y", b"old")]),
+        ];
+        assert_eq!(engine.set_receipts("p", &indexes, set).unwrap(), 2);
+        let more = vec![receipts(&[("y", b"new")])];
+        let again = engine.set_receipts("p", &indexes[2..], more.clone());
+        assert_eq!(again.unwrap(), 1);
+        assert_eq!(engine.set_receipts("q", &indexes[2..], more).unwrap(), 0);
+        let none = Receipts::default;
+        let all = [
+            receipts(&[("x", &[0, 255]), ("y", &[])]),
+            none(),
+            receipts(&[("y", b"new")]),
+            none(),
+        ];
+        assert_eq!(found(&FieldSelection::All), Some(all.to_vec()));
+        let x = FieldSelection::Known(vec!["x".into()]);
+        let of_x = [receipts(&[("x", &[0, 255])]), none(), none(), none()];
+        assert_eq!(found(&x), Some(of_x.to_vec()));
+        engine.clear_indexes("p", &indexes[..1]).unwrap();
+        assert_eq!(found(&x), None);
+        let error = engine.set_receipts("p", &indexes, Vec::new()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     });
 }

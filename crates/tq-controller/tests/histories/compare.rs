@@ -236,6 +236,7 @@ fn expected_batch(id: &str, state: &Partition, asked: &[u64], fields: &[String])
             .map(|sample| crate::words::tags(&sample.tags))
             .collect(),
         keys: asked.iter().map(key).collect(),
+        receipts: None,
     }
 }
 

@@ -95,6 +95,7 @@ service! {
     here keys_of(IndexesRequest) -> KeysReply = samples::keys_of;
     here tags_of(IndexesRequest) -> TagsReply = samples::tags_of;
     aside set_tags(SetTagsRequest) -> CountReply = samples::set_tags;
+    aside set_receipts(SetReceiptsRequest) -> CountReply = samples::set_receipts;
     aside set_sampler(SamplerRequest) -> Nothing = consumption::set_sampler;
     [consumption::is_light] fetch(FetchMessage) -> BatchReply = consumption::fetch;
     aside fetch_chosen(FetchChosenMessage) -> BatchReply = consumption::fetch_chosen;

@@ -4,7 +4,8 @@ use tq_proto::Result;
 use tq_wire::proto::{
     Batch, BatchOfKeysReply, BatchOfKeysRequest, BatchReply, CountReply, CountRequest,
     ForceFetchRequest, IndexesRequest, InsertRequest, KeysReply, KeysRequest, Nothing,
-    OptionalCountReply, OptionalTexts, PartitionRequest, SetTagsRequest, Tags, TagsReply,
+    OptionalCountReply, OptionalTexts, PartitionRequest, SetReceiptsRequest, SetTagsRequest, Tags,
+    TagsReply,
 };
 use tq_wire::tags::tags;
 use tq_wire::texts::{count, field_names, from_positions, indexes, texts};
@@ -97,5 +98,15 @@ pub(super) fn set_tags(gateway: &Gateway, request: SetTagsRequest) -> Result<Cou
     gateway
         .engine
         .set_tags(&request.partition, &indexes, tags, request.replace)
+        .map(counted)
+}
+
+pub(super) fn set_receipts(gateway: &Gateway, request: SetReceiptsRequest) -> Result<CountReply> {
+    let indexes = indexes(request.global_indexes);
+    let column = request.receipts.unwrap_or_default();
+    let receipts = column.read(column.counts.len())?;
+    gateway
+        .engine
+        .set_receipts(&request.partition, &indexes, receipts)
         .map(counted)
 }
