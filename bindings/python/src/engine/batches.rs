@@ -43,12 +43,7 @@ pub(super) fn meta<'py>(
     for field in &batch.fields {
         schema.set_item(&*field.name, field_schema(py, field, &mut shapes)?)?;
     }
-    let mut writer = TagWriter::new(py, allow_pickle);
-    let tags = batch
-        .tags
-        .iter()
-        .map(|tags| writer.write(tags))
-        .collect::<PyResult<Vec<_>>>()?;
+    let tags = TagWriter::new(py, allow_pickle).write_all(&batch.tags)?;
     let receipts = batch.receipts.as_deref();
     let receipts = receipts.map(|rows| receipts::write_all(py, rows, allow_pickle));
     Ok((
@@ -56,7 +51,7 @@ pub(super) fn meta<'py>(
         PyString::new(py, &batch.partition),
         schema,
         PyBytes::new(py, &batch.produced),
-        PyList::new(py, tags)?,
+        tags,
         receipts.transpose()?,
     ))
 }

@@ -1,16 +1,17 @@
 //! `_core.Engine`.
 
-use super::hosting::PythonSampler;
-use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
 use tq_client::{ConnectConfig, Engine as Gateway, Remote};
 use tq_engine::{Embedded, EmbeddedConfig};
 use tq_proto::ErrorKind;
 use tq_server::{HostedSampler, Server, ServerConfig};
 
 use super::arguments::{field_names, global_indexes, texts};
+use super::hosting::PythonSampler;
 use super::listing::Listed;
 use super::planned::{PlannedGet, PlannedPut, Target};
 use super::source::{self, Column};

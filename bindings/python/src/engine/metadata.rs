@@ -111,12 +111,7 @@ impl Engine {
         let tags = py
             .detach(|| engine.tags_of(&partition, &indexes))
             .or_raise(py)?;
-        let mut writer = TagWriter::new(py, allow_pickle);
-        let dicts = tags
-            .iter()
-            .map(|tags| writer.write(tags))
-            .collect::<PyResult<Vec<_>>>()?;
-        PyList::new(py, dicts)
+        TagWriter::new(py, allow_pickle).write_all(&tags)
     }
 
     /// Replaces tags or merges into them; returns for how many samples.

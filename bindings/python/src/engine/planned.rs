@@ -118,13 +118,8 @@ impl PlannedPut {
                 put.publish(tags)
             })
             .or_raise(py)?;
-        let mut writer = TagWriter::new(py, self.allow_pickle);
-        let tags = PyList::empty(py);
-        for merged in &published.tags {
-            tags.append(writer.write(merged)?)?;
-        }
         Ok((
-            tags,
+            TagWriter::new(py, self.allow_pickle).write_all(&published.tags)?,
             published.fields.iter().map(ToString::to_string).collect(),
         ))
     }

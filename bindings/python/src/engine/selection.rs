@@ -49,15 +49,9 @@ impl Engine {
         let selected = py
             .detach(|| engine.select(&partition, &selection))
             .or_raise(py)?;
-        let mut writer = TagWriter::new(py, allow_pickle);
-        let tags = selected
-            .tags
-            .iter()
-            .map(|tags| writer.write(tags))
-            .collect::<PyResult<Vec<_>>>()?;
         Ok((
             selected.keys.iter().map(ToString::to_string).collect(),
-            PyList::new(py, tags)?,
+            TagWriter::new(py, allow_pickle).write_all(&selected.tags)?,
             selected.fields.iter().map(ToString::to_string).collect(),
             counts(py, &selected)?,
         ))

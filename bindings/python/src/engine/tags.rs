@@ -139,6 +139,15 @@ impl<'py> TagWriter<'py> {
         }
     }
 
+    /// A list of fresh dicts, one for each of `all`.
+    pub(super) fn write_all(&mut self, all: &[Tags]) -> PyResult<Bound<'py, PyList>> {
+        let dicts: Vec<_> = all
+            .iter()
+            .map(|tags| self.write(tags))
+            .collect::<PyResult<_>>()?;
+        PyList::new(self.py, dicts)
+    }
+
     /// A fresh dict.
     pub(super) fn write(&mut self, tags: &Tags) -> PyResult<Bound<'py, PyDict>> {
         if tags.is_empty() {
