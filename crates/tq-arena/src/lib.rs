@@ -68,6 +68,7 @@
 //! | `arena` | the handle: settings, usage, grants |
 //! | `guest` | the handle on the segments of another process |
 //! | `loan`, `extent`, `lease`, `view` | the holds on memory, one type each |
+//! | `stripes` | a loan in parts, to be filled by several at once |
 //! | `remote` | the holds on memory of another process |
 //! | `grants` | that what another process grants contradicts nothing held here |
 //! | `pool` | warm memory of this process alone |
@@ -104,6 +105,7 @@ mod registry;
 mod remote;
 mod segment;
 mod shared;
+mod stripes;
 mod sync;
 mod view;
 
@@ -118,4 +120,5 @@ pub use lease::Lease;
 pub use loan::Loan;
 pub use pool::{WarmBuffer, WarmPool};
 pub use remote::RemoteLoan;
+pub use stripes::{Stripe, Stripes};
 pub use view::View;

@@ -7,6 +7,7 @@ use crate::keeper::Keeper;
 use crate::ledger::SMALL_ALIGN;
 use crate::piece::Piece;
 use crate::shared::Place;
+use crate::stripes::Stripes;
 use crate::{Extent, SegmentRange};
 
 /// Memory to fill: exclusive, writable, read by nobody. Dropping it gives it back.
@@ -27,6 +28,23 @@ impl Loan {
             len,
             place,
         }
+    }
+
+    /// Cuts the loan into stripes of `bytes` bytes (the last may be shorter), so that several
+    /// threads or tasks can fill it at once; see [`Stripes`].
+    #[must_use]
+    pub fn stripes(mut self, bytes: u64) -> Stripes {
+        let cuts: Vec<u64> = (1..)
+            .map_while(|number: u64| number.checked_mul(bytes.max(1)))
+            .take_while(|cut| *cut < self.len)
+            .collect();
+        let pieces = self.piece.take().map(|piece| piece.split(&cuts));
+        Stripes::new(
+            pieces.unwrap_or_default(),
+            self.len,
+            bytes.max(1),
+            self.place.clone(),
+        )
     }
 
     /// Bytes asked for.

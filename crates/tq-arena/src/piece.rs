@@ -70,6 +70,23 @@ impl Piece {
         pieces
     }
 
+    /// Undoes [`Piece::split`]: the parts, in order, as one piece again.
+    ///
+    /// # Panics
+    /// Where they do not lie end to end: what lies between them belongs to somebody else.
+    pub(crate) fn join(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        parts.into_iter().reduce(|left, right| {
+            assert!(
+                left.segment == right.segment && left.offset + left.len == right.offset,
+                "{left:?} and {right:?} do not lie end to end: a bug in tq-arena"
+            );
+            Self {
+                len: left.len + right.len,
+                ..left
+            }
+        })
+    }
+
     /// The segment it lies in.
     pub(crate) fn segment(&self) -> u32 {
         self.segment
@@ -104,6 +121,18 @@ mod tests {
         assert_eq!(ranges, [128..192, 192..384, 384..640]);
         assert!(parts.iter().all(|part| part.segment() == 7));
         assert_eq!(free.total(), 512);
+        let whole = Piece::join(parts).unwrap();
+        assert_eq!((whole.segment(), whole.range()), (7, 128..640));
+    }
+
+    #[test]
+    #[should_panic(expected = "do not lie end to end")]
+    fn parts_with_a_gap_are_not_joined() {
+        let mut free = RangeSet::default();
+        free.insert(0..1024);
+        let mut parts = Piece::take(&mut free, 7, 0..192).split(&[64, 128]);
+        parts.remove(1);
+        Piece::join(parts);
     }
 
     #[test]

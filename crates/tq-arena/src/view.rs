@@ -29,6 +29,21 @@ pub struct View {
 }
 
 impl View {
+    /// As [`crate::Arena::view`], of whatever arena the leases are of.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of(leases: Vec<Lease>, offset: u64, len: u64) -> Result<Self, ViewError> {
+        let shared = match leases.first() {
+            Some(lease) => Arc::clone(&lease.place().shared),
+            None => return Err(ViewError::NotAdjacent { position: 0 }),
+        };
+        if shared.birthplace.is_foreign() {
+            return Err(ViewError::Unsupported);
+        }
+        Self::open(&shared, leases, offset, len)
+    }
+
     /// See [`crate::Arena::view`].
     pub(crate) fn open(
         shared: &Arc<Shared>,

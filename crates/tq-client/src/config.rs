@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tq_wire::secret::Secret;
+use tq_wire::tls::TlsFiles;
+
 /// How a guest calls its host.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConnectConfig {
@@ -11,8 +14,15 @@ pub struct ConnectConfig {
     pub client_name: String,
     /// The most threads one call copies with, its own among them.
     pub threads: usize,
-    /// Free memory in bytes that is kept resident for copies of scattered reads.
+    /// Free memory in bytes that is kept resident for copies of scattered reads, and as much again
+    /// for what comes from another host.
     pub retain_bytes: u64,
+    /// What a host on TCP wants its guests to know.
+    pub secret: Option<Secret>,
+    /// Certificates, where the host's connections are encrypted.
+    pub tls: Option<TlsFiles>,
+    /// Connections over which payload of one host comes and goes at once, beside that for calls.
+    pub connections: usize,
 }
 
 impl Default for ConnectConfig {
@@ -24,6 +34,11 @@ impl Default for ConnectConfig {
                 .map_or(1, usize::from)
                 .min(8),
             retain_bytes: 2 << 30,
+            secret: None,
+            tls: None,
+            connections: std::thread::available_parallelism()
+                .map_or(1, usize::from)
+                .min(4),
         }
     }
 }

@@ -1,17 +1,20 @@
-//! One batch on its way out: its rows lie in the host's memory, which is mapped here, or came along
-//! where they are few bytes.
+//! One batch on its way out: its rows lie in the host's memory, which is mapped here, or are fetched
+//! from there where that is out of reach, or came along where they are few bytes.
 
 use std::sync::Arc;
 
 use tq_arena::{Extent, SegmentRange};
 use tq_engine::{Batch, Delivered, Delivery, Part};
 use tq_proto::{Error, ErrorKind, FieldName, GlobalIndex, Result};
-use tq_storage::ColumnRead;
+use tq_storage::{ColumnDescription, ColumnRead};
+use tq_wire::bulk::{ReadSpace, STRIPE_BYTES};
 use tq_wire::proto::{Column, Fields, ReadReply, ReadRequest, Texts};
 use tq_wire::texts::{field_names, names, numbers, to_positions};
 
-use crate::link::Link;
+use crate::bulk::Bulk;
+use crate::link::Reach;
 use crate::remote::{Remote, call};
+use crate::tether::Tether;
 
 impl Remote {
     /// As [`tq_engine::Embedded::read`].
@@ -80,7 +83,7 @@ impl Remote {
                 Err(error) => {
                     if error.kind() == ErrorKind::DeadlineExceeded {
                         // The host may hold it all the same.
-                        link.tether.chores.release(number);
+                        link.chores.release(number);
                     }
                     Err(error)
                 }
@@ -90,7 +93,14 @@ impl Remote {
         let payload = reply.payload.take();
         let columns = move |rows| match payload {
             Some(payload) => self.local_columns(described, &payload, rows),
-            None => held_columns(&link, number, described, rows),
+            None => match &link.reach {
+                Reach::Mapped(tether) => held_columns(tether, number, described, rows),
+                Reach::Streamed(bulk) => {
+                    let columns = self.fetched_columns(bulk, number, described, rows);
+                    link.chores.release(number);
+                    columns
+                }
+            },
         };
         Ok((reply, columns))
     }
@@ -126,12 +136,61 @@ impl Remote {
         described.into_iter().map(column).collect()
     }
 
-    fn store(&self, bytes: &[u8]) -> Result<Extent> {
-        let refused = |error: Box<dyn std::error::Error + Send + Sync>| {
-            Error::new(ErrorKind::System, "no memory for the rows that were read")
-                .with("bytes", bytes.len())
-                .caused_by(error)
+    /// Columns whose bytes the host holds as read `number`, fetched into memory of our own.
+    fn fetched_columns(
+        &self,
+        bulk: &Bulk,
+        number: u64,
+        described: Vec<Column>,
+        rows: usize,
+    ) -> Result<Vec<ColumnRead>> {
+        let described: Vec<_> = described
+            .into_iter()
+            .map(Column::read)
+            .collect::<Result<_>>()?;
+        let bytes = |column: &ColumnDescription| {
+            let runs = column.runs.iter().map(|run| run.len);
+            runs.fold(0, u64::saturating_add)
         };
+        let sizes: Vec<u64> = described.iter().map(bytes).collect();
+        let too_large = || Error::new(ErrorKind::Internal, "the host found more than 64 bits of bytes");
+        let space = ReadSpace::new(sizes.iter().copied()).ok_or_else(too_large)?;
+        let mut extents = Vec::new();
+        if space.bytes() > 0 {
+            let loan = self.shared.local.loan(space.bytes());
+            let loan = loan.map_err(|error| no_memory(space.bytes(), error.into()))?;
+            let stripes = loan.stripes(STRIPE_BYTES);
+            bulk.fetch(number, &stripes)?;
+            let filled = stripes.join().ok_or_else(|| {
+                Error::new(ErrorKind::Internal, "a read was fetched and is still being fetched")
+            })?;
+            let starts = space.columns().iter().filter(|range| !range.is_empty());
+            let cuts: Vec<u64> = starts.map(|range| range.start).skip(1).collect();
+            let committed = filled.commit(&cuts);
+            extents = committed.map_err(|error| no_memory(space.bytes(), error.into()))?;
+        }
+        let mut extents = extents.into_iter();
+        let column = |(mut description, bytes): (ColumnDescription, u64)| {
+            (description.spans, description.runs) = (Vec::new(), Vec::new());
+            let mut leases = Vec::new();
+            if bytes > 0
+                && let Some(extent) = extents.next()
+            {
+                let range = extent.id().range();
+                description.spans = vec![range];
+                description.runs = vec![SegmentRange {
+                    len: bytes,
+                    ..range
+                }];
+                leases.push(extent.lease());
+            }
+            ColumnRead::from_description(description, leases, rows)
+        };
+        described.into_iter().zip(sizes).map(column).collect()
+    }
+
+    fn store(&self, bytes: &[u8]) -> Result<Extent> {
+        let refused = |error| no_memory(bytes.len() as u64, error);
         let loan = self.shared.local.loan(bytes.len() as u64);
         let mut loan = loan.map_err(|error| refused(error.into()))?;
         loan.as_mut_slice().copy_from_slice(bytes);
@@ -147,7 +206,7 @@ impl Remote {
     /// # Errors
     /// `System` where there is no memory for a copy.
     pub fn deliver(&self, column: &ColumnRead) -> Result<Delivered> {
-        self.delivery(&self.shared.current()).whole(column)
+        self.delivery().whole(column)
     }
 
     /// As [`tq_engine::Embedded::deliver_parts`].
@@ -155,34 +214,38 @@ impl Remote {
     /// # Errors
     /// `System` where there is no memory for a copy.
     pub fn deliver_parts(&self, column: &ColumnRead) -> Result<Vec<Part>> {
-        self.delivery(&self.shared.current()).parts(column)
+        self.delivery().parts(column)
     }
 
-    /// What was read over an earlier connection lies in another arena, and is copied.
-    fn delivery<'a>(&'a self, link: &'a Link) -> Delivery<'a> {
+    fn delivery(&self) -> Delivery<'_> {
         Delivery {
-            arena: link.tether.arena.arena(),
             pool: &self.shared.pool,
             threads: self.shared.config.threads,
         }
     }
 }
 
+fn no_memory(bytes: u64, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::new(ErrorKind::System, "no memory for the rows that were read")
+        .with("bytes", bytes)
+        .caused_by(error)
+}
+
 /// Columns that lie in the host's memory, which it holds for us as read `number`.
 fn held_columns(
-    link: &Link,
+    tether: &Arc<Tether>,
     number: u64,
     described: Vec<Column>,
     rows: usize,
 ) -> Result<Vec<ColumnRead>> {
     // Released when the last lease is gone, or here, where something is wrong.
-    let hold = link.tether.hold(number);
+    let hold = tether.hold(number);
     let column = |column: Column| {
         let description = column.read()?;
         let leases = description
             .spans
             .iter()
-            .map(|span| link.tether.lease(*span, &hold))
+            .map(|span| tether.lease(*span, &hold))
             .collect::<Result<_>>()?;
         ColumnRead::from_description(description, leases, rows)
     };

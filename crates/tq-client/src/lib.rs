@@ -1,8 +1,9 @@
-//! The engine of another process of this host, used as if it were here.
+//! The engine of another process, used as if it were here.
 //!
 //! [`Remote`] has the calls of [`tq_engine::Embedded`], which go to the host as messages over a Unix
-//! socket. Payload takes no part in that, except where it is small: it is written to and read from
-//! the host's own shared memory, which is mapped here. [`Engine`] is either of the two.
+//! or TCP socket. Payload takes no part in that, except where it is small: it is written to and read
+//! from the host's own shared memory, which is mapped here, or goes over connections of its own where
+//! the host is another machine. [`Engine`] is either of the two.
 //!
 //! | module | holds |
 //! |---|---|
@@ -10,6 +11,7 @@
 //! | [`remote`] | connect, close, and how every call is made |
 //! | `link` | one connection and its session |
 //! | `tether` | segments of the host, and what keeps them ours |
+//! | `tcp`, `bulk` | the way to another machine, and payload on it |
 //! | `chores` | what the host is told without waiting for an answer |
 //! | [`put`] | one batch on its way in |
 //! | `get` | one batch on its way out |
@@ -17,6 +19,7 @@
 //! | [`wait`] | woken by a change at the host |
 //! | [`engine`] | an engine here or there |
 
+mod bulk;
 mod chores;
 pub mod config;
 mod consume;
@@ -27,6 +30,7 @@ mod listing;
 pub mod put;
 pub mod remote;
 mod samples;
+mod tcp;
 mod tether;
 pub mod wait;
 

@@ -1,26 +1,35 @@
 //! One connection to a host, and its session. A link is never mended: after a loss there is a new one.
 
 use std::io;
-use std::net::Shutdown;
-use std::os::unix::net::UnixStream as StdStream;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
+use rustix::net::Shutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Streaming};
 use tq_proto::{Error, ErrorKind, Result};
-use tq_wire::address::{Address, check_peer, own_user};
+use tq_wire::address::{Address, UnixAddress, check_peer, own_user};
 use tq_wire::error::from_status;
+use tq_wire::handshake::Purpose;
 use tq_wire::limits::{MESSAGE_BYTES, VERSION, WINDOW_BYTES};
 use tq_wire::proto::gateway_client::GatewayClient;
 use tq_wire::proto::{Attached, Hello};
 
+use crate::bulk::Bulk;
 use crate::chores::Chores;
 use crate::config::ConnectConfig;
+use crate::tcp::Way;
 use crate::tether::Tether;
 use crate::wait::Waits;
+
+/// How often a host on TCP that says nothing is asked whether it is there, and how long it may take
+/// to answer.
+const KEEPALIVE: Duration = Duration::from_secs(5);
 
 /// The host's calls.
 pub(crate) type Calls = GatewayClient<Channel>;
@@ -30,32 +39,59 @@ pub(crate) struct Link {
     pub(crate) session: u64,
     /// What the host tells about itself.
     pub(crate) about: Vec<u8>,
-    pub(crate) tether: Arc<Tether>,
+    pub(crate) chores: Arc<Chores>,
+    pub(crate) reach: Reach,
     pub(crate) waits: Arc<Waits>,
     /// The same socket as that of `calls`, to end the connection whoever else inherited it.
-    socket: StdStream,
+    socket: OwnedFd,
     lost: Arc<AtomicBool>,
     numbers: AtomicU64,
     process: u32,
 }
 
+/// How payload of the host is reached.
+pub(crate) enum Reach {
+    /// Its segments are mapped here.
+    Mapped(Arc<Tether>),
+    /// Over connections of its own.
+    Streamed(Arc<Bulk>),
+}
+
 impl Link {
     /// Connects to the host at `address` and attaches. Runs on the runtime that will carry the calls.
     pub(crate) async fn open(address: &Address, config: &ConnectConfig) -> Result<Self> {
-        let (socket, stream) = connect(address).await.map_err(|error| {
-            Error::new(
-                ErrorKind::Unavailable,
-                format!("no host answers at {address}; see whether its process runs and serves"),
-            )
-            .caused_by(error)
-        })?;
-        let channel = channel(stream).await.map_err(|error| {
+        let missing = |error: io::Error| {
+            let what = match error.kind() {
+                io::ErrorKind::PermissionDenied => format!("the host at {address} was not met"),
+                _ => {
+                    format!("no host answers at {address}; see whether its process runs and serves")
+                }
+            };
+            Error::new(ErrorKind::Unavailable, what).caused_by(error)
+        };
+        let foreign = |error: tonic::transport::Error| {
             Error::new(
                 ErrorKind::Unavailable,
                 format!("the host at {address} speaks another protocol"),
             )
             .caused_by(error)
-        })?;
+        };
+        let (channel, socket, way) = match address {
+            Address::Unix(address) => {
+                let stream = connect(address).await.map_err(missing)?;
+                let socket = stream.as_fd().try_clone_to_owned().map_err(missing)?;
+                (channel(stream, None).await.map_err(foreign)?, socket, None)
+            }
+            Address::Tcp(address) => {
+                let way = Way::new(address, config)?;
+                let met = way.connect(Purpose::Calls, config.deadline).await;
+                let stream = met.map_err(missing)?;
+                let socket = stream.socket().as_fd().try_clone_to_owned();
+                let socket = socket.map_err(missing)?;
+                let channel = channel(stream, Some(KEEPALIVE)).await.map_err(foreign)?;
+                (channel, socket, Some(way))
+            }
+        };
         let mut calls = GatewayClient::new(channel)
             .max_decoding_message_size(MESSAGE_BYTES)
             .max_encoding_message_size(MESSAGE_BYTES);
@@ -79,28 +115,38 @@ impl Link {
         let chores = Arc::new(Chores::default());
         let waits = Arc::new(Waits::default());
         let lost = Arc::new(AtomicBool::new(false));
-        let tether = Tether::new(
-            session,
-            address.clone(),
-            config.deadline,
-            Arc::clone(&chores),
-        );
+        let reach = match (address, way) {
+            (Address::Unix(address), _) => Reach::Mapped(Arc::new(Tether::new(
+                session,
+                address.clone(),
+                config.deadline,
+                Arc::clone(&chores),
+            ))),
+            (Address::Tcp(address), way) => Reach::Streamed(Arc::new(Bulk::new(
+                Arc::new(way.map_or_else(|| Way::new(address, config), Ok)?),
+                session,
+                config.deadline,
+                config.connections,
+            ))),
+        };
+        let told_chores = Arc::clone(&chores);
         let following = follow(stream, Arc::clone(&waits), Arc::clone(&lost));
         let told = calls.clone();
         tokio::spawn(async move {
-            let telling = chores.run(told, session);
+            let telling = told_chores.run(told, session);
             tokio::select! {
                 () = following => {}
                 // Without chores the session would hold ever more, so it had better end.
                 ended = telling => tracing::warn!(?ended, "the host could not be told"),
             }
-            chores.close();
+            told_chores.close();
         });
         Ok(Self {
             calls,
             session,
             about: welcome.about,
-            tether: Arc::new(tether),
+            chores,
+            reach,
             waits,
             socket,
             lost,
@@ -127,24 +173,28 @@ impl Link {
     /// Ends the connection. What was read stays.
     pub(crate) fn end(&self) {
         self.lost.store(true, Ordering::Release);
-        self.tether.chores.close();
+        self.chores.close();
         // A host that is gone needs no telling.
-        let _ = self.socket.shutdown(Shutdown::Both);
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
         self.waits.wake_all();
     }
 }
 
-async fn connect(address: &Address) -> io::Result<(StdStream, UnixStream)> {
+async fn connect(address: &UnixAddress) -> io::Result<UnixStream> {
     let stream = UnixStream::connect(address.calls()).await?;
     check_peer(stream.peer_cred()?.uid(), own_user()).map_err(io::Error::other)?;
-    let socket = stream.into_std()?;
-    let stream = UnixStream::from_std(socket.try_clone()?)?;
-    Ok((socket, stream))
+    Ok(stream)
 }
 
 /// A channel over `stream`, and over nothing else: a host that is started anew knows no session of
 /// the former one.
-async fn channel(stream: UnixStream) -> Result<Channel, tonic::transport::Error> {
+async fn channel<S>(
+    stream: S,
+    keepalive: Option<Duration>,
+) -> Result<Channel, tonic::transport::Error>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let once = Arc::new(Mutex::new(Some(stream)));
     let connector = tower::service_fn(move |_| {
         let stream = once.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -154,11 +204,16 @@ async fn channel(stream: UnixStream) -> Result<Channel, tonic::transport::Error>
                 .ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionReset)),
         )
     });
-    Endpoint::from_static("http://host.invalid")
+    let mut endpoint = Endpoint::from_static("http://host.invalid")
         .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(4 * WINDOW_BYTES)
-        .connect_with_connector(connector)
-        .await
+        .initial_connection_window_size(4 * WINDOW_BYTES);
+    if let Some(keepalive) = keepalive {
+        endpoint = endpoint
+            .http2_keep_alive_interval(keepalive)
+            .keep_alive_timeout(keepalive)
+            .keep_alive_while_idle(true);
+    }
+    endpoint.connect_with_connector(connector).await
 }
 
 /// Carries wakes from the host until it is lost.

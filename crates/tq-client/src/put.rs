@@ -1,17 +1,19 @@
-//! One batch on its way in: written into the host's memory, or sent along where it is small.
+//! One batch on its way in: written into the host's memory, or sent there where that is out of
+//! reach, or sent along where it is small.
 
 use std::mem;
+use std::ops::Range;
 use std::sync::Arc;
 
-use tq_arena::RemoteLoan;
+use tq_arena::{RemoteLoan, SegmentRange, WarmBuffer};
 use tq_controller::{Published, Tags};
-use tq_proto::{ErrorKind, GlobalIndex, Result};
+use tq_proto::{Error, ErrorKind, GlobalIndex, Result};
 use tq_storage::{ColumnLayout, ColumnPlan};
 use tq_wire::limits::INLINE_BYTES;
 use tq_wire::proto::{self, BeginPutRequest, PublishRequest, PutRequest, Target, Texts};
 use tq_wire::texts::numbers;
 
-use crate::link::Link;
+use crate::link::{Link, Reach};
 use crate::remote::{Remote, call};
 
 /// A batch that is being put. Dropping it undoes it.
@@ -37,6 +39,14 @@ enum State {
         number: u64,
         /// `None` for a column without bytes.
         loans: Vec<Option<RemoteLoan>>,
+    },
+    /// The same at a host whose memory cannot be mapped: the bytes wait here until they are sent.
+    Staged {
+        link: Arc<Link>,
+        number: u64,
+        staging: WarmBuffer,
+        /// The bytes of each column, ascending.
+        columns: Vec<Range<u64>>,
     },
     /// Published, or given up.
     Over,
@@ -127,24 +137,73 @@ impl Remote {
             columns: plans,
         };
         let begun = self.ask_over(&link, call!(begin_put, request));
-        let loans = begun.and_then(|reply| {
-            let places = reply.read(columns)?.into_iter();
-            places
-                .map(|place| place.map(|place| link.tether.write(place)).transpose())
-                .collect::<Result<Vec<_>>>()
+        let state = begun.and_then(|reply| {
+            Ok(match &link.reach {
+                Reach::Mapped(tether) => {
+                    let places = reply.read(columns)?.into_iter();
+                    let loan = |place: Option<SegmentRange>| {
+                        place.map(|place| tether.write(place)).transpose()
+                    };
+                    State::Loaned {
+                        loans: places.map(loan).collect::<Result<_>>()?,
+                        link: Arc::clone(&link),
+                        number,
+                    }
+                }
+                Reach::Streamed(_) => {
+                    let (columns, bytes) = reply.in_loan(columns)?;
+                    State::Staged {
+                        staging: self.staging(&columns, bytes)?,
+                        columns,
+                        link: Arc::clone(&link),
+                        number,
+                    }
+                }
+            })
         });
-        match loans {
-            Ok(loans) => Ok(State::Loaned {
-                link,
-                number,
-                loans,
-            }),
-            Err(error) => {
-                // The host may have begun all the same.
-                link.tether.chores.abandon(number);
-                Err(error)
-            }
+        if state.is_err() {
+            // The host may have begun all the same.
+            link.chores.abandon(number);
         }
+        state
+    }
+
+    fn publish_held(
+        &self,
+        link: &Link,
+        number: u64,
+        tags: Option<proto::Tags>,
+    ) -> Result<proto::PublishedReply> {
+        let request = PublishRequest {
+            session: link.session,
+            number,
+            tags,
+        };
+        let published = self.ask_over(link, call!(publish, request));
+        if let Err(error) = &published
+            && error.kind() == ErrorKind::DeadlineExceeded
+        {
+            link.chores.abandon(number);
+        }
+        published
+    }
+
+    /// Memory that looks like the loan at the host, for the columns to be written into.
+    fn staging(&self, columns: &[Range<u64>], bytes: u64) -> Result<WarmBuffer> {
+        let mut staging = self.shared.pool.take(bytes).map_err(|error| {
+            Error::new(ErrorKind::System, "no memory for the rows that are put")
+                .with("bytes", bytes)
+                .caused_by(error)
+        })?;
+        // What lies between columns is sent, too, and is nobody's business.
+        let memory = staging.as_mut_slice();
+        let mut end = 0;
+        for column in columns {
+            memory[end..column.start as usize].fill(0);
+            end = column.end as usize;
+        }
+        memory[end..].fill(0);
+        Ok(staging)
     }
 }
 
@@ -177,6 +236,23 @@ impl RemotePut {
                     None => Default::default(),
                 })
                 .collect(),
+            State::Staged {
+                staging, columns, ..
+            } => {
+                let mut rest = staging.as_mut_slice();
+                let mut taken = 0;
+                let mut slices = Vec::with_capacity(columns.len());
+                for column in columns {
+                    let (_, tail) =
+                        mem::take(&mut rest).split_at_mut((column.start - taken) as usize);
+                    let bytes = (column.end - column.start) as usize;
+                    let (own, tail) = tail.split_at_mut(bytes);
+                    slices.push(own);
+                    rest = tail;
+                    taken = column.end;
+                }
+                slices
+            }
             State::Over => Vec::new(),
         }
     }
@@ -210,18 +286,22 @@ impl RemotePut {
             } => {
                 // Once it is told, the bytes are the host's.
                 drop(loans);
-                let request = PublishRequest {
-                    session: link.session,
-                    number,
-                    tags,
+                self.remote.publish_held(&link, number, tags)?
+            }
+            State::Staged {
+                link,
+                number,
+                staging,
+                ..
+            } => {
+                let Reach::Streamed(bulk) = &link.reach else {
+                    return Err(Error::new(ErrorKind::Internal, "a put was staged for nobody"));
                 };
-                let published = self.remote.ask_over(&link, call!(publish, request));
-                if let Err(error) = &published
-                    && error.kind() == ErrorKind::DeadlineExceeded
-                {
-                    link.tether.chores.abandon(number);
+                if !staging.is_empty() {
+                    let sent = bulk.fill(number, Arc::new(staging));
+                    sent.inspect_err(|_| link.chores.abandon(number))?;
                 }
-                published?
+                self.remote.publish_held(&link, number, tags)?
             }
             State::Over => {
                 return Ok(Published {
@@ -237,20 +317,19 @@ impl RemotePut {
 
 impl Drop for RemotePut {
     fn drop(&mut self) {
-        let State::Loaned {
-            link,
-            number,
-            loans,
-        } = mem::replace(&mut self.state, State::Over)
-        else {
-            return;
+        let state = mem::replace(&mut self.state, State::Over);
+        let (link, number) = match &state {
+            State::Loaned { link, number, .. } | State::Staged { link, number, .. } => {
+                (Arc::clone(link), *number)
+            }
+            State::Inline { .. } | State::Over => return,
         };
         if link.is_foreign() {
-            mem::forget(loans);
+            mem::forget(state);
             return mem::forget(link);
         }
-        drop(loans);
-        link.tether.chores.abandon(number);
+        drop(state);
+        link.chores.abandon(number);
     }
 }
 

@@ -21,10 +21,12 @@ use crate::link::{Calls, Link};
 
 /// How much later than its deadline a call is given up on where not even its deadline is noticed.
 const GRACE: Duration = Duration::from_secs(1);
-/// Local segments hold only small columns that were sent along.
-const LOCAL_SEGMENT_BYTES: u64 = 16 << 20;
+/// Segments of our own, for small columns that were sent along.
+const SMALL_SEGMENT_BYTES: u64 = 16 << 20;
+/// The same where all that is read comes from another host.
+const LARGE_SEGMENT_BYTES: u64 = 1 << 30;
 
-/// The engine of another process of this host. Clones are the same connection; any number of threads
+/// The engine of another process, of this host or another. Clones are the same connection; any number of threads
 /// may use it.
 ///
 /// Every call ends by the deadline of its configuration; where the connection has to be made anew,
@@ -52,7 +54,7 @@ pub(crate) struct Shared {
     mending: Mutex<u64>,
     /// As in `mending`, to be read without waiting.
     attempts: AtomicU64,
-    /// For small columns that were sent along.
+    /// For columns that were sent along or fetched.
     pub(crate) local: Arena,
     pub(crate) pool: WarmPool,
     owner: u32,
@@ -81,10 +83,11 @@ macro_rules! call {
 pub(crate) use call;
 
 impl Remote {
-    /// Connects to the host at `address` (`unix:<directory>`).
+    /// Connects to the host at `address` (`unix:<directory>` or `tcp:<host>:<port>`).
     ///
     /// # Errors
-    /// `InvalidArgument` for another kind of address; `Unavailable` where no host of this user
+    /// `InvalidArgument` for another kind of address, and for one on TCP without a secret;
+    /// `Unavailable` where no host of this user
     /// answers there; `DeadlineExceeded`; `System` where the system refuses a thread.
     pub fn connect(address: &str, config: ConnectConfig) -> Result<Self> {
         let address = Address::parse(address)?;
@@ -103,9 +106,13 @@ impl Remote {
                 return Err(error);
             }
         };
+        let (segment_bytes, retain_bytes) = match &address {
+            Address::Unix(_) => (SMALL_SEGMENT_BYTES, SMALL_SEGMENT_BYTES),
+            Address::Tcp(_) => (LARGE_SEGMENT_BYTES, config.retain_bytes),
+        };
         let local = Arena::new(ArenaConfig {
-            segment_bytes: LOCAL_SEGMENT_BYTES,
-            retain_bytes: LOCAL_SEGMENT_BYTES,
+            segment_bytes,
+            retain_bytes,
             ..ArenaConfig::default()
         })
         .map_err(refused)?;

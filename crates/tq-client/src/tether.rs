@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tq_arena::{GuestArena, Lease, RemoteLoan, SegmentRange};
 use tq_proto::{Error, ErrorKind, Result};
-use tq_wire::address::{Address, check_peer, own_user};
+use tq_wire::address::{UnixAddress, check_peer, own_user};
 use tq_wire::door;
 
 use crate::chores::Chores;
@@ -24,7 +24,7 @@ pub(crate) struct Tether {
     pub(crate) arena: GuestArena,
     pub(crate) chores: Arc<Chores>,
     session: u64,
-    address: Address,
+    address: UnixAddress,
     deadline: Duration,
     door: Mutex<Door>,
     process: u32,
@@ -53,7 +53,7 @@ impl Drop for ReadHold {
 impl Tether {
     pub(crate) fn new(
         session: u64,
-        address: Address,
+        address: UnixAddress,
         deadline: Duration,
         chores: Arc<Chores>,
     ) -> Self {

@@ -89,7 +89,7 @@ impl Drop for RemoteSubscription {
         }
         let unused = self.link.waits.take(&[self.number]);
         if !unused.is_empty() {
-            self.link.tether.chores.unsubscribe(self.number);
+            self.link.chores.unsubscribe(self.number);
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use tq_arena::{Arena, Lease, View, WarmBuffer, WarmPool};
+use tq_arena::{Lease, View, WarmBuffer, WarmPool};
 use tq_proto::{Error, ErrorKind, Result};
 use tq_storage::{ColumnRead, PlacedRun, gather};
 
@@ -47,8 +47,6 @@ const VIEW_FROM: u64 = 64 << 10;
 /// With what columns are delivered.
 #[derive(Clone, Copy)]
 pub struct Delivery<'a> {
-    /// The arena that the reads' leases are of; a column of another one is copied.
-    pub arena: &'a Arena,
     /// Memory for copies.
     pub pool: &'a WarmPool,
     /// The most threads that copy, the caller's among them.
@@ -98,10 +96,7 @@ impl Delivery<'_> {
             return None;
         }
         // Whatever speaks against a view (another one alive, an old kernel), a copy always works.
-        self.arena
-            .view(leases, offset, len)
-            .ok()
-            .map(Delivered::View)
+        View::of(leases, offset, len).ok().map(Delivered::View)
     }
 
     fn copy(&self, slices: &[&[u8]], bytes: u64) -> Result<Delivered> {

@@ -168,7 +168,6 @@ impl Embedded {
 
     fn delivery(&self) -> Delivery<'_> {
         Delivery {
-            arena: self.shared.unit.arena(),
             pool: &self.shared.pool,
             threads: self.shared.config.threads,
         }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use tq_arena::SegmentRange;
+use tq_arena::{SegmentRange, Stripes};
 use tq_controller::{FieldSchemaUpdate, FieldUpdate, Published, Reservation, Tags};
 use tq_proto::{Error, ErrorKind, GlobalIndex, Result};
 use tq_storage::{ColumnLayout, ColumnPlan, PendingPut, RowShapes};
@@ -147,6 +147,18 @@ impl Put {
             .as_ref()
             .map(PendingPut::places)
             .unwrap_or_default()
+    }
+
+    /// Where the memory of all columns lies; see [`PendingPut::place`].
+    #[must_use]
+    pub fn place(&self) -> Option<SegmentRange> {
+        self.pending.as_ref().and_then(PendingPut::place)
+    }
+
+    /// The memory of all columns in parts; see [`PendingPut::stripes`].
+    #[must_use]
+    pub fn stripes(&mut self, bytes: u64) -> Option<Stripes> {
+        self.pending.as_mut().and_then(|put| put.stripes(bytes))
     }
 
     /// Makes the batch visible, with `tags` (one per row) merged into those there are.

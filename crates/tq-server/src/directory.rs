@@ -10,19 +10,19 @@ use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::getpid;
 use tq_proto::{Error, ErrorKind, Result};
-use tq_wire::address::{Address, own_user};
+use tq_wire::address::{UnixAddress, own_user};
 
 /// A directory that this process listens in. Dropping it removes the sockets.
 #[derive(Debug)]
 pub(crate) struct Directory {
-    address: Address,
+    address: UnixAddress,
     /// Locked as long as it is open in this process; a forked child keeps no lock.
     _lock: File,
 }
 
 impl Directory {
     /// Takes the directory of `address`, which is made where it does not exist.
-    pub(crate) fn take(address: Address) -> Result<Self> {
+    pub(crate) fn take(address: UnixAddress) -> Result<Self> {
         let path = address.directory();
         DirBuilder::new()
             .recursive(true)
@@ -85,7 +85,7 @@ impl Drop for Directory {
 }
 
 /// Whether a server of this process has the sockets of `address`.
-fn is_listening_here(address: &Address) -> bool {
+fn is_listening_here(address: &UnixAddress) -> bool {
     UnixStream::connect(address.calls())
         .and_then(|stream| Ok(socket_peercred(&stream)?.pid))
         .is_ok_and(|pid| pid == getpid())

@@ -13,19 +13,24 @@
 //! | [`server`] | start, stop |
 //! | `directory` | the directory of the sockets: checked, locked, left clean |
 //! | `incoming` | connections, of the same user only |
-//! | `session` | what a guest holds |
+//! | `tcp` | connections of other hosts, which know the secret |
+//! | `session`, `held` | what a guest holds |
+//! | `bulk` | payload of guests on other hosts |
 //! | `bell` | wakes on their way to a guest |
 //! | `door` | segments handed out |
 //! | `gateway` | one call per operation of the engine |
 
 mod bell;
+mod bulk;
 pub mod config;
 mod directory;
 mod door;
 mod gateway;
+mod held;
 mod incoming;
 pub mod server;
 mod session;
+mod tcp;
 
-pub use config::{HostedSampler, ServerConfig};
+pub use config::{HostedSampler, ServerConfig, TcpConfig};
 pub use server::Server;

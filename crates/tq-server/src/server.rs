@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio_stream::Stream;
+use tonic::transport::server::Connected;
 use tq_engine::Embedded;
 use tq_proto::{Error, ErrorKind, Result};
-use tq_wire::address::Address;
+use tq_wire::address::UnixAddress;
 use tq_wire::limits::{MESSAGE_BYTES, STREAMS, WINDOW_BYTES};
 use tq_wire::proto::gateway_server::GatewayServer;
 
@@ -21,6 +24,14 @@ use crate::door;
 use crate::gateway::Gateway;
 use crate::incoming::Incoming;
 use crate::session::Sessions;
+use crate::tcp::{Guests, Port};
+
+/// Guests that were let in and not yet served.
+const WAITING_GUESTS: usize = 64;
+/// More threads than this gain nothing on any network known to us.
+const MOST_BULK_THREADS: usize = 8;
+/// A host that is gone says nothing: so often it is asked, and so long it may take to answer.
+const KEEPALIVE: Duration = Duration::from_secs(5);
 
 /// An engine that other processes of the host can use. Dropping it stops it.
 ///
@@ -28,17 +39,21 @@ use crate::session::Sessions;
 #[derive(Debug)]
 pub struct Server {
     running: Option<Running>,
-    address: Address,
+    address: UnixAddress,
+    tcp: Option<String>,
     process: u32,
 }
 
 #[derive(Debug)]
 struct Running {
     runtime: Runtime,
+    /// Payload of other hosts, so that copies do not keep calls waiting.
+    payload: Option<Runtime>,
     sessions: Arc<Sessions>,
-    stop: oneshot::Sender<()>,
-    calls: JoinHandle<()>,
-    door: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    calls: Vec<JoinHandle<()>>,
+    /// Those who let guests in.
+    doors: Vec<JoinHandle<()>>,
     directory: Directory,
     stop_limit: Duration,
 }
@@ -52,20 +67,13 @@ impl Server {
     /// `Forked` as the engine says.
     pub fn start(engine: Embedded, config: ServerConfig) -> Result<Self> {
         engine.check()?;
-        let address = Address::new(config.directory)?;
+        let address = UnixAddress::new(config.directory)?;
         let directory = Directory::take(address.clone())?;
         let (calls, segments) = directory.listen()?;
-        let threads = Arc::new(AtomicUsize::new(0));
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(config.threads.max(1))
-            .thread_name_fn(move || {
-                format!("tq-server-{}", threads.fetch_add(1, Ordering::Relaxed))
-            })
-            .enable_all()
-            .build()
-            .map_err(refused)?;
+        let port = config.tcp.map(Port::open).transpose()?;
+        let runtime = runtime("tq-server", config.threads)?;
         let sessions = Arc::new(Sessions::new(first_session()));
-        let (stop, stopped) = oneshot::channel();
+        let (stop, stopped) = watch::channel(false);
         let calls = incoming(&runtime, calls)?;
         let segments = incoming(&runtime, segments)?;
         let door = door::serve(segments, engine.arena().clone(), Arc::clone(&sessions));
@@ -75,19 +83,23 @@ impl Server {
             about: config.about,
             sampler: config.sampler,
         };
-        let calls = runtime.spawn(serve(gateway, calls, stopped));
-        let door = runtime.spawn(door);
+        let mut running = Running {
+            calls: vec![runtime.spawn(serve(gateway.clone(), calls, stopped.clone(), None))],
+            doors: vec![runtime.spawn(door)],
+            runtime,
+            payload: None,
+            sessions,
+            stop,
+            directory,
+            stop_limit: config.stop_limit,
+        };
+        let tcp = port
+            .map(|port| running.listen(port, gateway, stopped))
+            .transpose()?;
         Ok(Self {
-            running: Some(Running {
-                runtime,
-                sessions,
-                stop,
-                calls,
-                door,
-                directory,
-                stop_limit: config.stop_limit,
-            }),
+            running: Some(running),
             address,
+            tcp,
             process: std::process::id(),
         })
     }
@@ -96,6 +108,12 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> String {
         self.address.to_string()
+    }
+
+    /// What guests of other hosts connect to: `tcp:<host>:<port>`. `None` where none can.
+    #[must_use]
+    pub fn tcp_address(&self) -> Option<&str> {
+        self.tcp.as_deref()
     }
 
     /// Accepts no more, ends what guests wait for, and waits for calls under way, as long as the
@@ -114,23 +132,55 @@ impl Server {
         }
         let Running {
             runtime,
+            payload,
             sessions,
             stop,
             calls,
-            door,
+            doors,
             directory,
             stop_limit,
         } = running;
         drop(directory);
+        doors.iter().for_each(JoinHandle::abort);
         sessions.close();
         // Where nobody listens any more, the calls have ended already.
-        let _ = stop.send(());
-        let ended = runtime.block_on(async { tokio::time::timeout(stop_limit, calls).await });
+        let _ = stop.send(true);
+        let all = async {
+            for calls in calls {
+                // One that panicked has ended, too.
+                let _ = calls.await;
+            }
+        };
+        let ended = runtime.block_on(async { tokio::time::timeout(stop_limit, all).await });
         if ended.is_err() {
             tracing::warn!("calls of guests were cut off; they took longer than the stop waits");
         }
-        door.abort();
+        if let Some(payload) = payload {
+            payload.shutdown_timeout(stop_limit);
+        }
         runtime.shutdown_timeout(stop_limit);
+    }
+}
+
+impl Running {
+    /// Lets guests of other hosts in; the address that they are to use.
+    fn listen(
+        &mut self,
+        port: Port,
+        gateway: Gateway,
+        stopped: watch::Receiver<bool>,
+    ) -> Result<String> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let payload = runtime("tq-bulk", cores.min(MOST_BULK_THREADS))?;
+        let address = port.address.to_string();
+        let (let_in, guests) = mpsc::channel(WAITING_GUESTS);
+        let sessions = Arc::clone(&self.sessions);
+        let door = port.serve(let_in, sessions, payload.handle().clone());
+        self.doors.push(self.runtime.spawn(door));
+        let calls = serve(gateway, Guests(guests), stopped, Some(KEEPALIVE));
+        self.calls.push(self.runtime.spawn(calls));
+        self.payload = Some(payload);
+        Ok(address)
     }
 }
 
@@ -146,7 +196,26 @@ fn incoming(runtime: &Runtime, listener: UnixListener) -> Result<Incoming> {
     Ok(Incoming::new(listener))
 }
 
-async fn serve(gateway: Gateway, calls: Incoming, stopped: oneshot::Receiver<()>) {
+fn runtime(name: &'static str, threads: usize) -> Result<Runtime> {
+    let number = Arc::new(AtomicUsize::new(0));
+    Builder::new_multi_thread()
+        .worker_threads(threads.max(1))
+        .thread_name_fn(move || format!("{name}-{}", number.fetch_add(1, Ordering::Relaxed)))
+        .enable_all()
+        .build()
+        .map_err(refused)
+}
+
+async fn serve<I, S>(
+    gateway: Gateway,
+    calls: I,
+    mut stopped: watch::Receiver<bool>,
+    keepalive: Option<Duration>,
+) where
+    I: Stream<Item = io::Result<S>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    S::ConnectInfo: Clone + Send + Sync + 'static,
+{
     let (reporter, health) = tonic_health::server::health_reporter();
     let gateway = GatewayServer::new(gateway)
         .max_decoding_message_size(MESSAGE_BYTES)
@@ -156,11 +225,13 @@ async fn serve(gateway: Gateway, calls: Incoming, stopped: oneshot::Receiver<()>
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(4 * WINDOW_BYTES)
         .max_concurrent_streams(STREAMS)
+        .http2_keepalive_interval(keepalive)
+        .http2_keepalive_timeout(keepalive)
         .add_service(health)
         .add_service(gateway)
-        .serve_with_incoming_shutdown(calls, async {
+        .serve_with_incoming_shutdown(calls, async move {
             // A sender that is gone says the same.
-            let _ = stopped.await;
+            let _ = stopped.wait_for(|stopped| *stopped).await;
         })
         .await;
     if let Err(error) = served {

@@ -3,17 +3,20 @@
 //! A session is *attached* while its stream lives; only then it takes on more. Subscriptions end with
 //! the stream. Loans and leases may be mapped into the guest, so they end only when no mapping is
 //! left there: when the connection to the door, which the guest keeps open as long as it has any, is
-//! closed. A guest that never came to the door has mapped nothing.
+//! closed. A guest that never came to the door, such as one of another host, has mapped nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tq_arena::Stripe;
 use tq_engine::{Put, Subscription};
 use tq_proto::{Error, ErrorKind, Result};
 use tq_storage::ColumnRead;
+use tq_wire::bulk::Status;
 
 use crate::bell::Bell;
+use crate::held::{HeldPut, HeldRead};
 
 /// Numbers whose end came before their beginning, of calls that were given up on; so many are
 /// remembered.
@@ -41,8 +44,8 @@ struct State {
 /// Loans and leases, by the numbers the guest gave them.
 #[derive(Default)]
 pub(crate) struct Held {
-    puts: HashMap<u64, Put>,
-    reads: HashMap<u64, Vec<ColumnRead>>,
+    puts: HashMap<u64, HeldPut>,
+    reads: HashMap<u64, Arc<HeldRead>>,
 }
 
 impl std::fmt::Debug for State {
@@ -80,7 +83,7 @@ impl Session {
         if state.has_ended(number) {
             return Err(given_up(number));
         }
-        match state.held.puts.insert(number, put) {
+        match state.held.puts.insert(number, HeldPut::new(put)) {
             None => Ok(()),
             // The former one is undone by its drop.
             Some(_) => Err(taken(number)),
@@ -90,12 +93,28 @@ impl Session {
     /// Gives a put out of hand.
     pub(crate) fn take_put(&self, number: u64) -> Result<Put> {
         let put = self.attached()?.held.puts.remove(&number);
-        put.ok_or_else(|| {
+        put.map(HeldPut::into_put).ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidArgument,
                 format!("put {number} is not under way; begin it, and publish it once"),
             )
         })
+    }
+
+    /// A stripe of a put, to be filled.
+    pub(crate) fn stripe(&self, number: u64, stripe: usize) -> Result<Stripe, Status> {
+        let mut state = self.lock();
+        let put = state.held.puts.get_mut(&number).ok_or(Status::Ended)?;
+        let stripes = put.stripes().ok_or(Status::OutOfRange)?;
+        if stripe >= stripes.count() {
+            return Err(Status::OutOfRange);
+        }
+        stripes.take(stripe).ok_or(Status::Busy)
+    }
+
+    /// What was read, to be sent.
+    pub(crate) fn read(&self, number: u64) -> Option<Arc<HeldRead>> {
+        self.lock().held.reads.get(&number).cloned()
     }
 
     /// Ends puts without publishing them.
@@ -115,6 +134,7 @@ impl Session {
         if state.has_ended(number) {
             return Err(given_up(number));
         }
+        let read = Arc::new(HeldRead::new(read));
         match state.held.reads.insert(number, read) {
             None => Ok(()),
             Some(_) => Err(taken(number)),

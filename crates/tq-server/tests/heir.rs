@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use common::{Caller, Host};
 use rustix::process::{Pid, Signal, kill_process};
 use tq_storage::{ColumnLayout, ColumnPlan};
-use tq_wire::address::Address;
+use tq_wire::address::UnixAddress;
 use tq_wire::door;
 use tq_wire::proto::{self, BeginPutRequest, Target, Texts};
 
@@ -56,7 +56,7 @@ fn a_killed_guest_gives_back_what_it_held_whoever_inherited_its_sockets() {
 fn guest() {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).unwrap();
-    let address = Address::parse(line.trim()).unwrap();
+    let address = UnixAddress::new(line.trim().trim_start_matches("unix:")).unwrap();
     let caller = Caller::new();
     let mut calls = caller.calls(&address);
     let (session, _stream) = caller.attach(&mut calls);

@@ -31,6 +31,13 @@ pub(crate) fn layout(field: &str, cause: LayoutError) -> Error {
     Error::new(ErrorKind::InvalidArgument, message).caused_by(cause)
 }
 
+pub(crate) fn being_filled() -> Error {
+    Error::new(
+        ErrorKind::InvalidArgument,
+        "the put was published while its bytes were still being written; publish it once all are",
+    )
+}
+
 pub(crate) fn batch_too_large() -> Error {
     Error::new(
         ErrorKind::InvalidArgument,

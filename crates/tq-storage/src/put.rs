@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tq_arena::{Loan, SegmentRange};
+use tq_arena::{Loan, SegmentRange, Stripes};
 use tq_proto::{FieldName, GlobalIndex, Result};
 
 use crate::admission::Ticket;
@@ -20,8 +20,19 @@ pub struct PendingPut {
     admitted: Admitted,
     columns: Vec<(FieldName, Rows)>,
     layout: BatchLayout,
-    /// `None` where no column has bytes.
-    loan: Option<Loan>,
+    loan: Filling,
+    /// Where the loan lies; `None` where no column has bytes.
+    place: Option<SegmentRange>,
+}
+
+/// The memory of a put, and who fills it.
+enum Filling {
+    /// No column has bytes.
+    Nothing,
+    /// Whoever has the put.
+    Whole(Loan),
+    /// Whoever takes a stripe.
+    Striped(Stripes),
 }
 
 /// The promise that the samples of a put fit; dropped unfulfilled, it is taken back.
@@ -90,11 +101,13 @@ impl PendingPut {
                 .padding()
                 .for_each(|gap| bytes[gap.start as usize..gap.end as usize].fill(0));
         }
+        let place = loan.as_ref().map(Loan::range);
         Self {
             admitted,
             columns,
             layout,
-            loan,
+            loan: loan.map_or(Filling::Nothing, Filling::Whole),
+            place,
         }
     }
 
@@ -116,9 +129,8 @@ impl PendingPut {
     /// call and the commit, and not while [`PendingPut::columns_mut`] is borrowed.
     #[must_use]
     pub fn places(&self) -> Vec<Option<SegmentRange>> {
-        let whole = self.loan.as_ref().map(Loan::range);
         let range = |place: &Place| {
-            whole.filter(|_| place.bytes > 0).map(|whole| SegmentRange {
+            self.place.filter(|_| place.bytes > 0).map(|whole| SegmentRange {
                 offset: whole.offset + place.offset,
                 len: place.bytes,
                 ..whole
@@ -127,14 +139,36 @@ impl PendingPut {
         self.layout.places.iter().map(range).collect()
     }
 
+    /// Where the loan of all columns lies, padding included; `None` where no column has bytes.
+    #[must_use]
+    pub fn place(&self) -> Option<SegmentRange> {
+        self.place
+    }
+
+    /// The loan in stripes of `bytes` bytes, to be filled by several at once, from the first call
+    /// on in place of [`PendingPut::columns_mut`]. Only when all of them are back can the put be
+    /// committed. `None` where no column has bytes.
+    #[must_use]
+    pub fn stripes(&mut self, bytes: u64) -> Option<Stripes> {
+        self.loan = match std::mem::replace(&mut self.loan, Filling::Nothing) {
+            Filling::Whole(loan) => Filling::Striped(loan.stripes(bytes)),
+            other => other,
+        };
+        match &self.loan {
+            Filling::Striped(stripes) => Some(stripes.clone()),
+            _ => None,
+        }
+    }
+
     /// The bytes of each column, in the order of the plan: its rows back to back. What they hold
-    /// before they are written is unspecified; every byte is to be written before the commit.
+    /// before they are written is unspecified; every byte is to be written before the commit. None
+    /// at all once [`PendingPut::stripes`] were made.
     pub fn columns_mut(&mut self) -> Vec<&mut [u8]> {
-        let mut rest = self
-            .loan
-            .as_mut()
-            .map(Loan::as_mut_slice)
-            .unwrap_or_default();
+        let mut rest = match &mut self.loan {
+            Filling::Whole(loan) => loan.as_mut_slice(),
+            Filling::Nothing => &mut [],
+            Filling::Striped(_) => return Vec::new(),
+        };
         let mut taken = 0;
         let mut columns = Vec::with_capacity(self.layout.places.len());
         for place in &self.layout.places {
@@ -152,15 +186,22 @@ impl PendingPut {
     /// wins, and their rows are dropped.
     ///
     /// # Errors
-    /// `Internal` where the arena refuses the commit; nothing is stored then.
+    /// Nothing is stored then. `InvalidArgument` while a stripe is being filled; `Internal` where the
+    /// arena refuses the commit.
     pub fn commit(self) -> Result<Vec<GlobalIndex>> {
         let Self {
             mut admitted,
             columns,
             layout,
             loan,
+            ..
         } = self;
         let cuts = layout.cuts();
+        let loan = match loan {
+            Filling::Nothing => None,
+            Filling::Whole(loan) => Some(loan),
+            Filling::Striped(stripes) => Some(stripes.join().ok_or_else(error::being_filled)?),
+        };
         let extents = match loan {
             Some(loan) => loan.commit(&cuts).map_err(error::commit)?,
             None => Vec::new(),

@@ -17,20 +17,28 @@
 //! | [`error`] | errors in the details of a status |
 //! | [`address`] | where a host listens, and who may talk to it |
 //! | [`door`] | segments handed over as file descriptors |
+//! | [`secret`], [`handshake`] | what a peer on TCP proves before anything else |
+//! | [`bulk`] | payload on connections of its own |
+//! | [`stream`], [`tls`] | a TCP connection, with TLS or without |
 //! | [`limits`] | sizes and versions that both ends keep to |
 
 pub mod address;
 mod batch;
+pub mod bulk;
 mod columns;
 pub mod consume;
 pub mod door;
 pub mod error;
+pub mod handshake;
 pub mod limits;
 mod listing;
 mod malformed;
 mod places;
 pub mod proto;
 mod receipts;
+pub mod secret;
 mod select;
+pub mod stream;
 pub mod tags;
 pub mod texts;
+pub mod tls;

@@ -1,5 +1,7 @@
 //! Where bytes lie: places of a put's columns, and descriptions of reads.
 
+use std::ops::Range;
+
 use tq_arena::SegmentRange;
 use tq_proto::Result;
 use tq_storage::{ColumnDescription, RowsPart};
@@ -8,6 +10,10 @@ use crate::malformed::{malformed, required, same_length};
 use crate::proto::{Column, Layout, LoanReply, Ranges};
 
 impl Ranges {
+    fn len(&self) -> usize {
+        self.segments.len()
+    }
+
     fn of(ranges: &[SegmentRange]) -> Self {
         Self {
             segments: ranges.iter().map(|range| range.segment).collect(),
@@ -31,9 +37,9 @@ impl Ranges {
 }
 
 impl LoanReply {
-    /// The reply that tells the place of each column.
+    /// The reply that tells the place of each column, and that of the loan they lie in.
     #[must_use]
-    pub fn of(places: &[Option<SegmentRange>]) -> Self {
+    pub fn of(places: &[Option<SegmentRange>], loan: Option<SegmentRange>) -> Self {
         let nowhere = SegmentRange {
             segment: 0,
             offset: 0,
@@ -45,7 +51,35 @@ impl LoanReply {
             .collect();
         Self {
             places: Some(Ranges::of(&ranges)),
+            offset: loan.map_or(0, |loan| loan.offset),
+            bytes: loan.map_or(0, |loan| loan.len),
         }
+    }
+
+    /// The bytes of each of `columns` columns, from the start of the loan, and the bytes of the
+    /// loan. An empty range for a column without bytes; the others ascend.
+    ///
+    /// # Errors
+    /// `Internal` for places of another number of columns, outside the loan, or in another order.
+    pub fn in_loan(self, columns: usize) -> Result<(Vec<Range<u64>>, u64)> {
+        let (start, bytes) = (self.offset, self.bytes);
+        let mut end = 0;
+        let mut own = Vec::with_capacity(columns.min(self.places.as_ref().map_or(0, Ranges::len)));
+        for place in self.read(columns)? {
+            let Some(place) = place else {
+                own.push(end..end);
+                continue;
+            };
+            let range = place
+                .offset
+                .checked_sub(start)
+                .and_then(|from| Some(from..from.checked_add(place.len)?))
+                .filter(|range| end <= range.start && range.end <= bytes)
+                .ok_or_else(|| malformed("a column outside its loan"))?;
+            end = range.end;
+            own.push(range);
+        }
+        Ok((own, bytes))
     }
 
     /// The place of each of `columns` columns; `None` for one without bytes.

@@ -15,8 +15,9 @@ use tq_client::{ConnectConfig, Engine, Remote};
 use tq_controller::{TagValue, Tags};
 use tq_engine::{Delivered, Embedded, EmbeddedConfig};
 use tq_proto::{DType, FieldName, Result};
-use tq_server::{Server, ServerConfig};
+use tq_server::{Server, ServerConfig, TcpConfig};
 use tq_storage::{ColumnLayout, ColumnPlan, ColumnRead};
+use tq_wire::secret::Secret;
 
 /// Long enough that only what never comes reaches it.
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -48,7 +49,9 @@ impl Host {
 
     pub fn in_directory(directory: PathBuf, config: EmbeddedConfig) -> Self {
         let engine = Embedded::new(config).unwrap();
-        let server = Server::start(engine.clone(), ServerConfig::new(&directory)).unwrap();
+        let mut config = ServerConfig::new(&directory);
+        config.tcp = Some(TcpConfig::new("127.0.0.1:0", secret()));
+        let server = Server::start(engine.clone(), config).unwrap();
         Self {
             engine,
             server: Some(server),
@@ -58,6 +61,17 @@ impl Host {
 
     pub fn address(&self) -> String {
         format!("unix:{}", self.directory.display())
+    }
+
+    /// Where guests of other hosts would connect.
+    pub fn tcp_address(&self) -> String {
+        let server = self.server.as_ref().unwrap();
+        server.tcp_address().unwrap().to_owned()
+    }
+
+    /// A guest that behaves as if it were of another host.
+    pub fn connect_over_tcp(&self) -> Remote {
+        Remote::connect(&self.tcp_address(), over_tcp()).unwrap()
     }
 
     pub fn connect(&self) -> Remote {
@@ -93,8 +107,24 @@ impl Drop for Host {
     }
 }
 
-/// Runs a test on an engine of this process and on one that is reached through a socket.
-pub fn on_both(test: impl Fn(&Engine)) {
+pub fn secret() -> Secret {
+    Secret::new(*b"only for the tests of this crate").unwrap()
+}
+
+/// How a guest of another host connects.
+pub fn over_tcp() -> ConnectConfig {
+    ConnectConfig {
+        deadline: LIMIT,
+        threads: 2,
+        connections: 2,
+        secret: Some(secret()),
+        ..ConnectConfig::default()
+    }
+}
+
+/// Runs a test on an engine of this process, on one that is reached through a Unix socket, and on
+/// one that is reached over TCP.
+pub fn on_all(test: impl Fn(&Engine)) {
     let config = EmbeddedConfig {
         threads: 2,
         ..EmbeddedConfig::default()
@@ -102,6 +132,8 @@ pub fn on_both(test: impl Fn(&Engine)) {
     test(&Embedded::new(config).unwrap().into());
     let host = Host::new();
     test(&host.connect().into());
+    let host = Host::new();
+    test(&host.connect_over_tcp().into());
 }
 
 pub fn keys(range: std::ops::Range<usize>) -> Vec<String> {

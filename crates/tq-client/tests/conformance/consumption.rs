@@ -6,7 +6,7 @@ use tq_controller::sampler::SamplerConfig;
 use tq_engine::Claim;
 use tq_proto::ErrorKind;
 
-use crate::common::{keys, on_both, put, tags};
+use crate::common::{keys, on_all, put, tags};
 
 fn request(batch_size: usize) -> FetchRequest {
     FetchRequest {
@@ -25,7 +25,7 @@ fn ready(engine: &Engine) -> usize {
 
 #[test]
 fn each_sample_is_fetched_once_until_it_is_given_back() {
-    on_both(|engine| {
+    on_all(|engine| {
         put(engine, "p", &keys(0..6), "x", 8, 1).unwrap();
         let batch = engine.fetch(&request(4)).unwrap().unwrap();
         assert_eq!(batch.global_indexes.len(), 4);
@@ -46,7 +46,7 @@ fn each_sample_is_fetched_once_until_it_is_given_back() {
 
 #[test]
 fn a_batch_sampled_elsewhere_is_claimed_or_refused_as_a_whole() {
-    on_both(|engine| {
+    on_all(|engine| {
         put(engine, "p", &keys(0..4), "x", 8, 1).unwrap();
         let found = engine
             .ready_indexes("p", "t", &["x".into()], 4)
@@ -91,7 +91,7 @@ fn every_sampler_can_be_chosen() {
             length_tag: "total_lengths".into(),
         },
     ];
-    on_both(|engine| {
+    on_all(|engine| {
         for sampler in &samplers {
             let put = engine
                 .begin_put("p", &keys(0..4), vec![crate::common::dense("x", 8)])

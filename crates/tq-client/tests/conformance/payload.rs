@@ -4,7 +4,7 @@ use tq_client::Engine;
 use tq_proto::{DType, ErrorKind, FieldName, RowShapes};
 use tq_storage::{ColumnLayout, ColumnPlan, ReadLayout};
 
-use crate::common::{bytes_of, dense, get, keys, on_both, put, tags};
+use crate::common::{bytes_of, dense, get, keys, on_all, put, tags};
 
 /// Rows of few bytes, and rows that make a batch too large for a message.
 const SIZES: [u64; 2] = [16, 96 << 10];
@@ -74,7 +74,7 @@ fn put_all(engine: &Engine, unit: u64) -> Vec<Vec<u8>> {
 #[test]
 fn every_layout_comes_back_as_it_was_put() {
     for unit in SIZES {
-        on_both(|engine| {
+        on_all(|engine| {
             let wanted = put_all(engine, unit);
             let names: Vec<FieldName> = layouts(unit)
                 .iter()
@@ -104,7 +104,7 @@ fn every_layout_comes_back_as_it_was_put() {
 #[test]
 fn subsets_and_repeats_come_in_the_order_asked_for() {
     for unit in SIZES {
-        on_both(|engine| {
+        on_all(|engine| {
             put(engine, "p", &keys(0..8), "x", unit, 10).unwrap();
             let asked = [6, 1, 1, 2, 3, 0].map(|number| format!("k{number}"));
             let bytes = get(engine, "p", &asked, "x").unwrap();
@@ -122,7 +122,7 @@ fn subsets_and_repeats_come_in_the_order_asked_for() {
 #[test]
 fn rows_that_differ_are_told_apart_row_by_row() {
     for unit in SIZES {
-        on_both(|engine| {
+        on_all(|engine| {
             put(engine, "p", &keys(0..2), "x", unit, 1).unwrap();
             let object = ColumnPlan {
                 field: "x".into(),
@@ -152,7 +152,7 @@ fn rows_that_differ_are_told_apart_row_by_row() {
 #[test]
 fn overwritten_rows_are_new_and_what_was_read_stays() {
     for unit in SIZES {
-        on_both(|engine| {
+        on_all(|engine| {
             put(engine, "p", &keys(0..4), "x", unit, 1).unwrap();
             let before = engine.read("p", &keys(0..4), None).unwrap();
             put(engine, "p", &keys(1..2), "x", unit, 100).unwrap();
@@ -172,7 +172,7 @@ fn overwritten_rows_are_new_and_what_was_read_stays() {
 #[test]
 fn puts_by_index_go_to_the_samples_named_in_several_partitions() {
     for unit in SIZES {
-        on_both(|engine| {
+        on_all(|engine| {
             let p = engine.insert("p", vec!["x".into()], 2).unwrap();
             let q = engine.insert("q", vec!["x".into()], 1).unwrap();
             let indexes = [
@@ -200,7 +200,7 @@ fn puts_by_index_go_to_the_samples_named_in_several_partitions() {
 
 #[test]
 fn what_is_missing_or_not_ready_is_told() {
-    on_both(|engine| {
+    on_all(|engine| {
         put(engine, "p", &keys(0..2), "x", 16, 1).unwrap();
         put(engine, "p", &keys(2..3), "y", 16, 1).unwrap();
         let batch = engine.read("p", &["z", "k1", "w", "k0"], None).unwrap();
@@ -223,7 +223,7 @@ fn what_is_missing_or_not_ready_is_told() {
 #[test]
 fn puts_that_contradict_themselves_leave_nothing() {
     for unit in SIZES {
-        on_both(|engine| {
+        on_all(|engine| {
             let twice = vec!["a".to_owned(), "a".to_owned()];
             let error = put(engine, "p", &twice, "x", unit, 1).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument);
@@ -254,7 +254,7 @@ fn puts_that_contradict_themselves_leave_nothing() {
 
 #[test]
 fn tags_alone_can_be_put_and_are_merged() {
-    on_both(|engine| {
+    on_all(|engine| {
         let first = engine.begin_put("p", &["a"], Vec::new()).unwrap();
         first.publish(Some(vec![tags("x", 1)])).unwrap();
         let second = engine.begin_put("p", &["a"], Vec::new()).unwrap();

@@ -3,7 +3,7 @@
 use tq_controller::{FieldSelection, Receipts, TagValue, Tags};
 use tq_proto::ErrorKind;
 
-use crate::common::{dense, keys, on_both, put, tags};
+use crate::common::{dense, keys, on_all, put, tags};
 
 #[test]
 fn every_kind_of_tag_comes_back() {
@@ -18,7 +18,7 @@ fn every_kind_of_tag_comes_back() {
     ]
     .into_iter()
     .collect();
-    on_both(|engine| {
+    on_all(|engine| {
         let put = engine
             .begin_put("p", &keys(0..3), vec![dense("x", 8)])
             .unwrap();
@@ -36,7 +36,7 @@ fn every_kind_of_tag_comes_back() {
 
 #[test]
 fn clears_by_key_index_and_partition() {
-    on_both(|engine| {
+    on_all(|engine| {
         put(engine, "p", &keys(0..5), "x", 8, 1).unwrap();
         put(engine, "q", &keys(0..2), "x", 8, 1).unwrap();
         assert_eq!(engine.partitions().unwrap(), ["p".into(), "q".into()]);
@@ -55,7 +55,7 @@ fn clears_by_key_index_and_partition() {
 
 #[test]
 fn changes_tell_what_came_and_went() {
-    on_both(|engine| {
+    on_all(|engine| {
         put(engine, "p", &keys(0..2), "x", 8, 1).unwrap();
         let first = engine.changes("p", 0, 100).unwrap();
         assert_eq!(first.changes.len(), 2);
@@ -76,7 +76,7 @@ fn changes_tell_what_came_and_went() {
 
 #[test]
 fn metadata_of_inserted_registered_and_put_samples() {
-    on_both(|engine| {
+    on_all(|engine| {
         let inserted = engine.insert("p", vec!["x".into()], 2).unwrap();
         assert_eq!(
             (inserted.global_indexes.len(), inserted.keys),
@@ -101,7 +101,7 @@ fn metadata_of_inserted_registered_and_put_samples() {
 
 #[test]
 fn tags_are_set_merged_and_replaced() {
-    on_both(|engine| {
+    on_all(|engine| {
         let indexes = engine.insert("p", Vec::new(), 2).unwrap().global_indexes;
         let set = vec![tags("a", 1), tags("a", 2)];
         assert_eq!(engine.set_tags("p", &indexes, set, false).unwrap(), 2);
@@ -128,7 +128,7 @@ fn receipts_are_merged_and_come_back_with_the_fields_asked_for() {
             .map(|(field, bytes)| ((*field).into(), (*bytes).into()))
             .collect()
     }
-    on_both(|engine| {
+    on_all(|engine| {
         let indexes = engine.insert("p", Vec::new(), 3).unwrap().global_indexes;
         put(engine, "p", &keys(0..1), "x", 8, 1).unwrap();
         let found = |fields: &FieldSelection| engine.force_fetch("p", fields).unwrap().receipts;
@@ -163,7 +163,7 @@ fn receipts_are_merged_and_come_back_with_the_fields_asked_for() {
 
 #[test]
 fn preallocated_samples_count_before_they_are_put() {
-    on_both(|engine| {
+    on_all(|engine| {
         engine.preallocate("p", 4).unwrap();
         put(engine, "p", &keys(0..1), "x", 8, 1).unwrap();
         let status = engine

@@ -3,7 +3,7 @@
 use tq_client::Engine;
 use tq_controller::{Comparison, Predicate, Selection, TagValue};
 
-use crate::common::{dense, keys, on_both, tags};
+use crate::common::{dense, keys, on_all, tags};
 
 fn below(limit: i64) -> Predicate {
     Predicate::Compare {
@@ -23,7 +23,7 @@ fn put(engine: &Engine) {
 
 #[test]
 fn selections_choose_order_and_claim() {
-    on_both(|engine| {
+    on_all(|engine| {
         put(engine);
         let selection = Selection {
             predicate: Predicate::And(vec![below(5), Predicate::Not(Box::new(below(1)))]),
@@ -55,7 +55,7 @@ fn selections_choose_order_and_claim() {
 
 #[test]
 fn evicted_samples_are_gone() {
-    on_both(|engine| {
+    on_all(|engine| {
         put(engine);
         let selection = Selection {
             predicate: below(2),

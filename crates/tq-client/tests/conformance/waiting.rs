@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use tq_client::{Engine, Subscription};
 use tq_engine::Interest;
 
-use crate::common::{LIMIT, keys, on_both, put};
+use crate::common::{LIMIT, keys, on_all, put};
 
 fn wait_for(engine: &Engine, rows: u64) -> (Receiver<()>, Subscription) {
     let (woken, wakes) = sync_channel(8);
@@ -19,7 +19,7 @@ fn wait_for(engine: &Engine, rows: u64) -> (Receiver<()>, Subscription) {
 
 #[test]
 fn a_put_wakes_once_its_rows_are_complete() {
-    on_both(|engine| {
+    on_all(|engine| {
         let (wakes, subscription) = wait_for(engine, 3);
         put(engine, "p", &keys(0..2), "x", 8, 1).unwrap();
         // What a wake of the first put would do, this one does for certain.
@@ -34,7 +34,7 @@ fn a_put_wakes_once_its_rows_are_complete() {
 
 #[test]
 fn many_wait_and_each_is_woken() {
-    on_both(|engine| {
+    on_all(|engine| {
         let waits: Vec<_> = (0..100).map(|_| wait_for(engine, 1)).collect();
         let before = engine.activity("p").unwrap();
         put(engine, "p", &keys(0..1), "x", 8, 1).unwrap();
@@ -47,7 +47,7 @@ fn many_wait_and_each_is_woken() {
 
 #[test]
 fn a_wait_that_was_dropped_does_not_wake() {
-    on_both(|engine| {
+    on_all(|engine| {
         let (wakes, subscription) = wait_for(engine, 1);
         drop(subscription);
         put(engine, "p", &keys(0..1), "x", 8, 1).unwrap();
@@ -60,7 +60,7 @@ fn a_wait_that_was_dropped_does_not_wake() {
 
 #[test]
 fn closing_wakes_everybody() {
-    on_both(|engine| {
+    on_all(|engine| {
         let (wakes, _subscription) = wait_for(engine, 1000);
         engine.close();
         wakes.recv_timeout(LIMIT).unwrap();

@@ -14,7 +14,7 @@ use super::{FEW, Gateway};
 pub(super) fn begin(gateway: &Gateway, request: BeginPutRequest) -> Result<LoanReply> {
     let session = gateway.sessions.get(request.session)?;
     let put = reserve(gateway, request.target, request.columns)?;
-    let places = LoanReply::of(&put.places());
+    let places = LoanReply::of(&put.places(), put.place());
     session.hold_put(request.number, put)?;
     Ok(places)
 }

@@ -18,7 +18,7 @@ use tonic::{Response, Status};
 use tq_engine::{Embedded, EmbeddedConfig};
 use tq_proto::ErrorKind;
 use tq_server::{Server, ServerConfig};
-use tq_wire::address::Address;
+use tq_wire::address::UnixAddress;
 use tq_wire::error::from_status;
 use tq_wire::limits::VERSION;
 use tq_wire::proto::gateway_client::GatewayClient;
@@ -29,7 +29,7 @@ pub type Calls = GatewayClient<Channel>;
 pub struct Host {
     pub engine: Embedded,
     server: Option<Server>,
-    pub address: Address,
+    pub address: UnixAddress,
     directory: PathBuf,
 }
 
@@ -38,7 +38,7 @@ impl Host {
         let directory = std::env::temp_dir().join(format!("tq-{test}-{}", std::process::id()));
         let engine = Embedded::new(EmbeddedConfig::default()).unwrap();
         let server = Server::start(engine.clone(), ServerConfig::new(&directory)).unwrap();
-        let address = Address::parse(&server.address()).unwrap();
+        let address = UnixAddress::new(&directory).unwrap();
         Self {
             engine,
             server: Some(server),
@@ -75,7 +75,7 @@ impl Caller {
         self.0.block_on(connected).unwrap()
     }
 
-    pub fn calls(&self, address: &Address) -> Calls {
+    pub fn calls(&self, address: &UnixAddress) -> Calls {
         GatewayClient::new(self.channel(&address.calls()))
     }
 

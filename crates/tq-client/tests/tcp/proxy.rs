@@ -1,0 +1,63 @@
+//! A relay between guest and host that can cut what passes through it.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+pub(crate) struct Proxy {
+    pub(crate) address: String,
+    /// Connections that were made through it.
+    pub(crate) connections: Arc<AtomicUsize>,
+    /// Bytes that may still pass before connections are cut; without end where negative.
+    pub(crate) left: Arc<AtomicI64>,
+}
+
+impl Proxy {
+    /// A relay to `host` (`tcp:<host>:<port>`).
+    pub(crate) fn new(host: &str) -> Self {
+        let host = host.trim_start_matches("tcp:").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("tcp:{}", listener.local_addr().unwrap());
+        let connections = Arc::new(AtomicUsize::new(0));
+        let left = Arc::new(AtomicI64::new(-1));
+        let (count, limit) = (Arc::clone(&connections), Arc::clone(&left));
+        std::thread::spawn(move || {
+            for guest in listener.incoming() {
+                let (guest, host) = (guest.unwrap(), TcpStream::connect(&host).unwrap());
+                count.fetch_add(1, Ordering::Relaxed);
+                relay(guest.try_clone().unwrap(), host.try_clone().unwrap(), &limit);
+                relay(host, guest, &limit);
+            }
+        });
+        Self {
+            address,
+            connections,
+            left,
+        }
+    }
+}
+
+fn relay(mut from: TcpStream, mut to: TcpStream, left: &Arc<AtomicI64>) {
+    let left = Arc::clone(left);
+    std::thread::spawn(move || {
+        let mut bytes = vec![0; 64 << 10];
+        loop {
+            let read = from.read(&mut bytes).unwrap_or(0);
+            let before = left.load(Ordering::Relaxed);
+            let is_cut = before >= 0 && {
+                let spent = left.fetch_sub(read as i64, Ordering::Relaxed);
+                // Once the bytes are spent, further connections pass.
+                spent <= read as i64
+            };
+            if is_cut {
+                left.store(-1, Ordering::Relaxed);
+            }
+            if read == 0 || is_cut || to.write_all(&bytes[..read]).is_err() {
+                let _ = to.shutdown(Shutdown::Both);
+                let _ = from.shutdown(Shutdown::Both);
+                return;
+            }
+        }
+    });
+}
