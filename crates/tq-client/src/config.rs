@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tq_engine::units::host_id;
 use tq_wire::secret::Secret;
 use tq_wire::tls::TlsFiles;
 
@@ -21,6 +22,8 @@ pub struct ConnectConfig {
     pub secret: Option<Secret>,
     /// Certificates, where the host's connections are encrypted.
     pub tls: Option<TlsFiles>,
+    /// The machine this process runs on: only units of the same one are reached at Unix sockets.
+    pub host: String,
     /// Connections over which payload of one host comes and goes at once, beside that for calls.
     pub connections: usize,
 }
@@ -36,6 +39,7 @@ impl Default for ConnectConfig {
             retain_bytes: 2 << 30,
             secret: None,
             tls: None,
+            host: host_id().into(),
             connections: std::thread::available_parallelism()
                 .map_or(1, usize::from)
                 .min(4),

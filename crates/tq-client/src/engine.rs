@@ -2,13 +2,13 @@
 
 use tq_controller::sampler::SamplerConfig;
 use tq_controller::{
-    BatchColumns, Changes, FetchRequest, FieldSelection, Published, Receipts, Selected, Selection,
+    BatchColumns, Changes, FetchRequest, FieldSelection, PlacedRows, Published, Receipts, Selected, Selection,
     StatusColumns, Tags,
 };
 use tq_engine::wait::Wake;
 use tq_engine::{
     Batch, Claim, Delivered, Embedded, Interest, Listing, Part, Put as EmbeddedPut,
-    Subscription as EmbeddedSubscription, Usage,
+    Subscription as EmbeddedSubscription, UnitInfo, Usage,
 };
 use tq_proto::{FieldName, GlobalIndex, Key, PartitionId, Result};
 use tq_storage::{ColumnPlan, ColumnRead};
@@ -82,6 +82,12 @@ same! {
     check() -> Result<()>;
     /// See [`Embedded::usage`].
     usage() -> Result<Usage>;
+    /// See [`Embedded::units`].
+    units() -> Result<Vec<UnitInfo>>;
+    /// See [`Embedded::lost_rows`].
+    lost_rows(partition: Option<&str>) -> Result<Vec<(PartitionId, PlacedRows)>>;
+    /// See [`Embedded::reset_lost`].
+    reset_lost(partition: Option<&str>) -> Result<Vec<(PartitionId, PlacedRows)>>;
     /// See [`Embedded::partitions`].
     partitions() -> Result<Vec<PartitionId>>;
     /// See [`Embedded::clear`].

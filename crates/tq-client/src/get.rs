@@ -12,9 +12,32 @@ use tq_wire::proto::{Column, Fields, ReadReply, ReadRequest, Texts};
 use tq_wire::texts::{field_names, names, numbers, to_positions};
 
 use crate::bulk::Bulk;
-use crate::link::Reach;
+use crate::link::{Link, Reach};
 use crate::remote::{Remote, call};
 use crate::tether::Tether;
+
+/// Rows may move between the question where they lie and the reading; they are looked for again.
+const ATTEMPTS: usize = 4;
+
+/// What a host has answered a read with.
+struct Held {
+    described: Vec<Column>,
+    payload: Option<Vec<u8>>,
+    link: Arc<Link>,
+    number: u64,
+}
+
+fn by_index(indexes: &[GlobalIndex], fields: &[FieldName], stored: bool) -> ReadRequest {
+    ReadRequest {
+        global_indexes: numbers(indexes),
+        by_index: true,
+        stored,
+        select: Some(Fields {
+            names: names(fields),
+        }),
+        ..ReadRequest::default()
+    }
+}
 
 impl Remote {
     /// As [`tq_engine::Embedded::read`].
@@ -27,22 +50,30 @@ impl Remote {
         keys: &[K],
         select: Option<&[FieldName]>,
     ) -> Result<Batch> {
-        let (reply, columns) = self.read_with(|| ReadRequest {
+        let request = || ReadRequest {
             partition: partition.into(),
             keys: Some(Texts::of(keys)),
             select: select.map(|fields| Fields {
                 names: names(fields),
             }),
             ..ReadRequest::default()
-        })?;
-        let missing = to_positions(&reply.missing, keys.len())?;
-        let mut absent = missing.iter().copied().peekable();
-        let found = |position: &usize| absent.next_if_eq(position).is_none();
-        Ok(Batch {
-            positions: (0..keys.len()).filter(found).collect(),
-            ready: field_names(reply.ready),
-            columns: columns(keys.len() - missing.len())?,
-            missing,
+        };
+        self.while_rows_move(|| {
+            let (mut reply, held) = self.read_with(request)?;
+            let missing = to_positions(&reply.missing, keys.len())?;
+            let found = keys.len() - missing.len();
+            let columns = match reply.spread.take() {
+                None => self.columns(held, found)?,
+                Some(spread) => self.read_spread(&spread.read()?)?,
+            };
+            let mut absent = missing.iter().copied().peekable();
+            let is_there = |position: &usize| absent.next_if_eq(position).is_none();
+            Ok(Batch {
+                positions: (0..keys.len()).filter(is_there).collect(),
+                ready: field_names(reply.ready),
+                columns,
+                missing,
+            })
         })
     }
 
@@ -55,22 +86,44 @@ impl Remote {
         indexes: &[GlobalIndex],
         fields: &[FieldName],
     ) -> Result<Vec<ColumnRead>> {
-        let (_, columns) = self.read_with(|| ReadRequest {
-            global_indexes: numbers(indexes),
-            by_index: true,
-            select: Some(Fields {
-                names: names(fields),
-            }),
-            ..ReadRequest::default()
-        })?;
-        columns(indexes.len())
+        self.while_rows_move(|| {
+            let (mut reply, held) = self.read_with(|| by_index(indexes, fields, false))?;
+            match reply.spread.take() {
+                None => self.columns(held, indexes.len()),
+                Some(spread) => self.read_spread(&spread.read()?),
+            }
+        })
     }
 
-    /// The reply, and its columns, once it is known how many rows they have.
-    fn read_with(
+    /// Reads what is stored at this host, whatever its controller knows.
+    pub(crate) fn read_stored(
         &self,
-        request: impl Fn() -> ReadRequest,
-    ) -> Result<(ReadReply, impl FnOnce(usize) -> Result<Vec<ColumnRead>>)> {
+        indexes: &[GlobalIndex],
+        fields: &[FieldName],
+    ) -> Result<Vec<ColumnRead>> {
+        let (_, held) = self.read_with(|| by_index(indexes, fields, true))?;
+        self.columns(held, indexes.len())
+    }
+
+    /// Reads again where rows went elsewhere between the question where they lie and the reading.
+    fn while_rows_move<R>(&self, read: impl Fn() -> Result<R>) -> Result<R> {
+        let mut attempt = 1;
+        loop {
+            match read() {
+                Err(error) if error.kind() == ErrorKind::NotFound && attempt < ATTEMPTS => {
+                    // Of one unit alone, the host itself has tried as often.
+                    if !self.has_units() {
+                        return Err(error);
+                    }
+                    attempt += 1;
+                }
+                read => return read,
+            }
+        }
+    }
+
+    /// The reply, and what is needed to make columns of it.
+    fn read_with(&self, request: impl Fn() -> ReadRequest) -> Result<(ReadReply, Held)> {
         let (mut reply, link, number) = self.again(|link| {
             let number = link.number();
             let request = ReadRequest {
@@ -89,20 +142,32 @@ impl Remote {
                 }
             }
         })?;
-        let described = std::mem::take(&mut reply.columns);
-        let payload = reply.payload.take();
-        let columns = move |rows| match payload {
-            Some(payload) => self.local_columns(described, &payload, rows),
-            None => match &link.reach {
-                Reach::Mapped(tether) => held_columns(tether, number, described, rows),
-                Reach::Streamed(bulk) => {
-                    let columns = self.fetched_columns(bulk, number, described, rows);
-                    link.chores.release(number);
-                    columns
-                }
-            },
+        let held = Held {
+            described: std::mem::take(&mut reply.columns),
+            payload: reply.payload.take(),
+            link,
+            number,
         };
-        Ok((reply, columns))
+        Ok((reply, held))
+    }
+
+    /// The columns of a reply, of `rows` rows each.
+    fn columns(&self, held: Held, rows: usize) -> Result<Vec<ColumnRead>> {
+        let Held {
+            described,
+            payload,
+            link,
+            number,
+        } = held;
+        match (payload, &link.reach) {
+            (Some(payload), _) => self.local_columns(described, &payload, rows),
+            (None, Reach::Mapped(tether)) => held_columns(tether, number, described, rows),
+            (None, Reach::Streamed(bulk)) => {
+                let columns = self.fetched_columns(bulk, number, described, rows);
+                link.chores.release(number);
+                columns
+            }
+        }
     }
 
     /// Columns whose bytes came along, put into memory of our own.

@@ -13,9 +13,11 @@
 //! | `tether` | segments of the host, and what keeps them ours |
 //! | `tcp`, `bulk` | the way to another machine, and payload on it |
 //! | `chores` | what the host is told without waiting for an answer |
-//! | [`put`] | one batch on its way in |
+//! | [`put`], `filling` | one batch on its way in |
 //! | `get` | one batch on its way out |
 //! | `samples`, `consume`, `listing` | the other calls |
+//! | `units` | storage units of the host's cluster |
+//! | [`membership`] | this process as one of them |
 //! | [`wait`] | woken by a change at the host |
 //! | [`engine`] | an engine here or there |
 
@@ -24,18 +26,22 @@ mod chores;
 pub mod config;
 mod consume;
 pub mod engine;
+mod filling;
 mod get;
 mod link;
 mod listing;
+pub mod membership;
 pub mod put;
 pub mod remote;
 mod samples;
 mod tcp;
 mod tether;
+mod units;
 pub mod wait;
 
 pub use config::ConnectConfig;
 pub use engine::{Engine, Put, Subscription};
+pub use membership::Membership;
 pub use put::RemotePut;
 pub use remote::Remote;
 pub use wait::RemoteSubscription;

@@ -23,6 +23,7 @@ use tq_wire::proto::{Attached, Hello};
 use crate::bulk::Bulk;
 use crate::chores::Chores;
 use crate::config::ConnectConfig;
+use crate::membership::Orders;
 use crate::tcp::Way;
 use crate::tether::Tether;
 use crate::wait::Waits;
@@ -59,7 +60,11 @@ pub(crate) enum Reach {
 
 impl Link {
     /// Connects to the host at `address` and attaches. Runs on the runtime that will carry the calls.
-    pub(crate) async fn open(address: &Address, config: &ConnectConfig) -> Result<Self> {
+    pub(crate) async fn open(
+        address: &Address,
+        config: &ConnectConfig,
+        orders: Arc<Orders>,
+    ) -> Result<Self> {
         let missing = |error: io::Error| {
             let what = match error.kind() {
                 io::ErrorKind::PermissionDenied => format!("the host at {address} was not met"),
@@ -130,7 +135,7 @@ impl Link {
             ))),
         };
         let told_chores = Arc::clone(&chores);
-        let following = follow(stream, Arc::clone(&waits), Arc::clone(&lost));
+        let following = follow(stream, Arc::clone(&waits), Arc::clone(&lost), orders);
         let told = calls.clone();
         tokio::spawn(async move {
             let telling = told_chores.run(told, session);
@@ -217,13 +222,24 @@ where
 }
 
 /// Carries wakes from the host until it is lost.
-async fn follow(mut stream: Streaming<Attached>, waits: Arc<Waits>, lost: Arc<AtomicBool>) {
+async fn follow(
+    mut stream: Streaming<Attached>,
+    waits: Arc<Waits>,
+    lost: Arc<AtomicBool>,
+    orders: Arc<Orders>,
+) {
     // Any error is the end, like the end itself.
     while let Ok(Some(attached)) = stream.message().await {
         let wakes = waits.take(&attached.wakes);
         if !wakes.is_empty() {
             // A wake may wait for an interpreter, and this thread has calls to carry.
             tokio::task::spawn_blocking(|| wakes.into_iter().for_each(|wake| wake()));
+        }
+        if !attached.orders.is_empty() {
+            let orders = Arc::clone(&orders);
+            // One after the other, and dropping much takes long.
+            let given = move || orders.carry_out(attached.orders);
+            let _ = tokio::task::spawn_blocking(given).await;
         }
     }
     lost.store(true, Ordering::Release);

@@ -2,18 +2,20 @@
 //! reach, or sent along where it is small.
 
 use std::mem;
-use std::ops::Range;
 use std::sync::Arc;
 
-use tq_arena::{RemoteLoan, SegmentRange, WarmBuffer};
 use tq_controller::{Published, Tags};
-use tq_proto::{Error, ErrorKind, GlobalIndex, Result};
-use tq_storage::{ColumnLayout, ColumnPlan};
+use tq_engine::UnitInfo;
+use tq_proto::{Error, ErrorKind, GlobalIndex, Result, UnitId};
+use tq_storage::ColumnPlan;
 use tq_wire::limits::INLINE_BYTES;
-use tq_wire::proto::{self, BeginPutRequest, PublishRequest, PutRequest, Target, Texts};
+use tq_wire::proto::{
+    self, BeginPutRequest, BeginStoreRequest, HoldRequest, PublishRequest, PutRequest, Target, Texts,
+};
 use tq_wire::texts::numbers;
 
-use crate::link::{Link, Reach};
+use crate::filling::Filling;
+use crate::link::Link;
 use crate::remote::{Remote, call};
 
 /// A batch that is being put. Dropping it undoes it.
@@ -34,23 +36,26 @@ enum State {
         payload: Vec<u8>,
     },
     /// The host has reserved the samples and loaned the memory.
-    Loaned {
-        link: Arc<Link>,
-        number: u64,
-        /// `None` for a column without bytes.
-        loans: Vec<Option<RemoteLoan>>,
-    },
-    /// The same at a host whose memory cannot be mapped: the bytes wait here until they are sent.
-    Staged {
-        link: Arc<Link>,
-        number: u64,
-        staging: WarmBuffer,
-        /// The bytes of each column, ascending.
-        columns: Vec<Range<u64>>,
+    Held(Filling),
+    /// The host has reserved the samples, another unit has loaned the memory.
+    Elsewhere {
+        reserved: Reserved,
+        unit: Remote,
+        rows: Filling,
     },
     /// Published, or given up.
     Over,
 }
+
+/// A put that the host holds, whose bytes are stored by another unit. Dropping it gives it up.
+struct Reserved {
+    link: Arc<Link>,
+    /// `None` once it is published.
+    number: Option<u64>,
+}
+
+/// Units that are tried for one put.
+const UNITS: usize = 8;
 
 impl Remote {
     /// As [`tq_engine::Embedded::begin_put`]. What speaks against a batch of at most 64 KiB is said
@@ -101,7 +106,7 @@ impl Remote {
     fn begin(&self, target: Target, rows: usize, columns: &[ColumnPlan]) -> Result<RemotePut> {
         self.check()?;
         let plans = proto::ColumnPlan::of(columns);
-        let sizes: Option<Vec<u64>> = columns.iter().map(|plan| bytes_of(plan, rows)).collect();
+        let sizes: Option<Vec<u64>> = columns.iter().map(|plan| plan.layout.bytes(rows)).collect();
         let total = sizes.as_ref().and_then(|sizes| {
             sizes
                 .iter()
@@ -121,51 +126,77 @@ impl Remote {
                 payload: vec![0; bytes as usize],
             },
             // Of an impossible size, too: the host says so best.
-            _ => self.borrow(target, plans)?,
+            _ => self.borrow(&target, &plans)?,
         };
         Ok(put)
     }
 
-    fn borrow(&self, target: Target, plans: Vec<proto::ColumnPlan>) -> Result<State> {
-        let link = self.link()?;
+    /// Has memory loaned for the batch, by the host or by the unit that it names.
+    fn borrow(&self, target: &Target, plans: &[proto::ColumnPlan]) -> Result<State> {
+        let mut avoid = Vec::new();
+        loop {
+            let link = self.link()?;
+            let number = link.number();
+            let request = BeginPutRequest {
+                session: link.session,
+                number,
+                target: Some(target.clone()),
+                columns: plans.to_vec(),
+                host: self.shared.config.host.clone(),
+                avoid: avoid.iter().map(|unit: &UnitId| unit.0).collect(),
+            };
+            let begun = self.ask_over(&link, call!(begin_put, request));
+            let mut reply = begun.inspect_err(|_| {
+                // The host may have begun all the same.
+                link.chores.abandon(number);
+            })?;
+            let Some(unit) = reply.elsewhere.take() else {
+                let pool = &self.shared.pool;
+                return Filling::new(&link, number, reply, plans.len(), pool).map(State::Held);
+            };
+            let reserved = Reserved {
+                link,
+                number: Some(number),
+            };
+            let unit = unit.read();
+            match self.borrow_at(&unit, reply.global_indexes, plans) {
+                Ok((remote, rows)) => {
+                    return Ok(State::Elsewhere {
+                        reserved,
+                        unit: remote,
+                        rows,
+                    });
+                }
+                Err(error) if is_elsewhere_better(&error) && avoid.len() < UNITS => {
+                    tracing::debug!(%error, unit = unit.name, "a storage unit takes no batch");
+                    drop(reserved);
+                    avoid.push(unit.id);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Has memory loaned by a unit.
+    fn borrow_at(
+        &self,
+        unit: &UnitInfo,
+        global_indexes: Vec<u64>,
+        plans: &[proto::ColumnPlan],
+    ) -> Result<(Self, Filling)> {
+        let remote = self.unit(unit)?;
+        let link = remote.link()?;
         let number = link.number();
-        let columns = plans.len();
-        let request = BeginPutRequest {
+        let request = BeginStoreRequest {
             session: link.session,
             number,
-            target: Some(target),
-            columns: plans,
+            global_indexes,
+            columns: plans.to_vec(),
         };
-        let begun = self.ask_over(&link, call!(begin_put, request));
-        let state = begun.and_then(|reply| {
-            Ok(match &link.reach {
-                Reach::Mapped(tether) => {
-                    let places = reply.read(columns)?.into_iter();
-                    let loan = |place: Option<SegmentRange>| {
-                        place.map(|place| tether.write(place)).transpose()
-                    };
-                    State::Loaned {
-                        loans: places.map(loan).collect::<Result<_>>()?,
-                        link: Arc::clone(&link),
-                        number,
-                    }
-                }
-                Reach::Streamed(_) => {
-                    let (columns, bytes) = reply.in_loan(columns)?;
-                    State::Staged {
-                        staging: self.staging(&columns, bytes)?,
-                        columns,
-                        link: Arc::clone(&link),
-                        number,
-                    }
-                }
-            })
-        });
-        if state.is_err() {
-            // The host may have begun all the same.
-            link.chores.abandon(number);
-        }
-        state
+        let begun = remote.ask_over(&link, call!(begin_store, request));
+        let reply = begun.inspect_err(|_| link.chores.abandon(number))?;
+        let rows = Filling::new(&link, number, reply, plans.len(), &remote.shared.pool)?;
+        Ok((remote, rows))
     }
 
     fn publish_held(
@@ -186,24 +217,6 @@ impl Remote {
             link.chores.abandon(number);
         }
         published
-    }
-
-    /// Memory that looks like the loan at the host, for the columns to be written into.
-    fn staging(&self, columns: &[Range<u64>], bytes: u64) -> Result<WarmBuffer> {
-        let mut staging = self.shared.pool.take(bytes).map_err(|error| {
-            Error::new(ErrorKind::System, "no memory for the rows that are put")
-                .with("bytes", bytes)
-                .caused_by(error)
-        })?;
-        // What lies between columns is sent, too, and is nobody's business.
-        let memory = staging.as_mut_slice();
-        let mut end = 0;
-        for column in columns {
-            memory[end..column.start as usize].fill(0);
-            end = column.end as usize;
-        }
-        memory[end..].fill(0);
-        Ok(staging)
     }
 }
 
@@ -229,30 +242,7 @@ impl RemotePut {
                 }
                 slices
             }
-            State::Loaned { loans, .. } => loans
-                .iter_mut()
-                .map(|loan| match loan {
-                    Some(loan) => loan.as_mut_slice(),
-                    None => Default::default(),
-                })
-                .collect(),
-            State::Staged {
-                staging, columns, ..
-            } => {
-                let mut rest = staging.as_mut_slice();
-                let mut taken = 0;
-                let mut slices = Vec::with_capacity(columns.len());
-                for column in columns {
-                    let (_, tail) =
-                        mem::take(&mut rest).split_at_mut((column.start - taken) as usize);
-                    let bytes = (column.end - column.start) as usize;
-                    let (own, tail) = tail.split_at_mut(bytes);
-                    slices.push(own);
-                    rest = tail;
-                    taken = column.end;
-                }
-                slices
-            }
+            State::Held(rows) | State::Elsewhere { rows, .. } => rows.columns_mut(),
             State::Over => Vec::new(),
         }
     }
@@ -264,44 +254,37 @@ impl RemotePut {
     pub fn publish(mut self, tags: Option<Vec<Tags>>) -> Result<Published> {
         self.remote.check()?;
         let tags = tags.as_ref().map(proto::Tags::of);
+        let remote = self.remote.clone();
         let reply = match mem::replace(&mut self.state, State::Over) {
             State::Inline {
                 target,
                 plans,
                 payload,
-                ..
+                columns,
             } => {
                 let request = PutRequest {
-                    target: Some(target),
-                    columns: plans,
-                    payload,
-                    tags,
+                    target: Some(target.clone()),
+                    columns: plans.clone(),
+                    payload: payload.clone(),
+                    tags: tags.clone(),
                 };
-                self.remote.ask(call!(put, request))?
-            }
-            State::Loaned {
-                link,
-                number,
-                loans,
-            } => {
-                // Once it is told, the bytes are the host's.
-                drop(loans);
-                self.remote.publish_held(&link, number, tags)?
-            }
-            State::Staged {
-                link,
-                number,
-                staging,
-                ..
-            } => {
-                let Reach::Streamed(bulk) = &link.reach else {
-                    return Err(Error::new(ErrorKind::Internal, "a put was staged for nobody"));
-                };
-                if !staging.is_empty() {
-                    let sent = bulk.fill(number, Arc::new(staging));
-                    sent.inspect_err(|_| link.chores.abandon(number))?;
+                match remote.ask(call!(put, request)) {
+                    // Another unit may have room.
+                    Err(error) if error.kind() == ErrorKind::CapacityExceeded => {
+                        let mut state = remote.borrow(&target, &plans)?;
+                        if let State::Elsewhere { rows, .. } = &mut state {
+                            copy(&payload, &columns, rows.columns_mut());
+                            self.state = state;
+                            return self.publish_wire(tags);
+                        }
+                        return Err(error);
+                    }
+                    reply => reply?,
                 }
-                self.remote.publish_held(&link, number, tags)?
+            }
+            state @ (State::Held(_) | State::Elsewhere { .. }) => {
+                self.state = state;
+                return self.publish_wire(tags);
             }
             State::Over => {
                 return Ok(Published {
@@ -315,38 +298,68 @@ impl RemotePut {
     }
 }
 
-impl Drop for RemotePut {
-    fn drop(&mut self) {
-        let state = mem::replace(&mut self.state, State::Over);
-        let (link, number) = match &state {
-            State::Loaned { link, number, .. } | State::Staged { link, number, .. } => {
-                (Arc::clone(link), *number)
+impl RemotePut {
+    /// Publishes what was loaned.
+    fn publish_wire(mut self, tags: Option<proto::Tags>) -> Result<Published> {
+        let remote = self.remote.clone();
+        let reply = match mem::replace(&mut self.state, State::Over) {
+            State::Held(rows) => {
+                let (link, number) = rows.finish()?;
+                remote.publish_held(&link, number, tags)?
             }
-            State::Inline { .. } | State::Over => return,
+            State::Elsewhere {
+                mut reserved,
+                unit,
+                rows,
+            } => {
+                let (at, stored) = rows.finish()?;
+                let commit = HoldRequest {
+                    session: at.session,
+                    numbers: vec![stored],
+                };
+                let committed = unit.ask_over(&at, call!(commit_store, commit));
+                if let Err(error) = committed {
+                    at.chores.abandon(stored);
+                    return Err(error);
+                }
+                let link = Arc::clone(&reserved.link);
+                let number = reserved.number.take().unwrap_or_default();
+                remote.publish_held(&link, number, tags)?
+            }
+            State::Inline { .. } | State::Over => {
+                return Err(Error::new(ErrorKind::Internal, "a put was published twice"));
+            }
         };
-        if link.is_foreign() {
-            mem::forget(state);
-            return mem::forget(link);
-        }
-        drop(state);
-        link.chores.abandon(number);
+        reply.read(self.rows)
     }
 }
 
-/// Bytes of a column; `None` where they exceed 64 bits.
-fn bytes_of(plan: &ColumnPlan, rows: usize) -> Option<u64> {
-    let sum = |sum: u64, bytes: Option<u64>| sum.checked_add(bytes?);
-    match &plan.layout {
-        ColumnLayout::Dense { dtype, row_shape } => {
-            dtype.byte_len(row_shape)?.checked_mul(rows as u64)
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let Some(number) = self.number.take() else {
+            return;
+        };
+        if self.link.is_foreign() {
+            return mem::forget(Arc::clone(&self.link));
         }
-        ColumnLayout::Jagged { dtype, row_shapes } if row_shapes.rank() == 0 => {
-            (dtype.item_size() as u64).checked_mul(row_shapes.rows() as u64)
-        }
-        ColumnLayout::Jagged { dtype, row_shapes } => row_shapes
-            .iter()
-            .map(|shape| dtype.byte_len(shape))
-            .try_fold(0, sum),
-        ColumnLayout::Object { row_sizes } => row_sizes.iter().copied().map(Some).try_fold(0, sum),
+        self.link.chores.abandon(number);
+    }
+}
+
+/// Whether another unit may do what this one does not.
+fn is_elsewhere_better(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::CapacityExceeded | ErrorKind::Unavailable | ErrorKind::DeadlineExceeded
+    )
+}
+
+/// Columns back to back, each to its place.
+fn copy(payload: &[u8], sizes: &[u64], columns: Vec<&mut [u8]>) {
+    let mut rest = payload;
+    for (size, column) in sizes.iter().zip(columns) {
+        let (own, tail) = rest.split_at(*size as usize);
+        column.copy_from_slice(own);
+        rest = tail;
     }
 }

@@ -18,6 +18,8 @@ use tq_wire::error::from_status;
 
 use crate::config::ConnectConfig;
 use crate::link::{Calls, Link};
+use crate::membership::Orders;
+use crate::units::{Units, end_all};
 
 /// How much later than its deadline a call is given up on where not even its deadline is noticed.
 const GRACE: Duration = Duration::from_secs(1);
@@ -46,7 +48,7 @@ pub(crate) struct Shared {
     address: Address,
     pub(crate) config: ConnectConfig,
     handle: Handle,
-    /// Only to end it.
+    /// Only to end it; `None` where it is another connection's.
     runtime: Mutex<Option<Runtime>>,
     /// Locked for a look or a change, never while connecting.
     link: Mutex<Arc<Link>>,
@@ -54,6 +56,10 @@ pub(crate) struct Shared {
     mending: Mutex<u64>,
     /// As in `mending`, to be read without waiting.
     attempts: AtomicU64,
+    /// Connections to the storage units of the host's cluster.
+    pub(crate) units: Units,
+    /// What is done with the orders that the host gives, where this process is a unit of its.
+    pub(crate) orders: Arc<Orders>,
     /// For columns that were sent along or fetched.
     pub(crate) local: Arena,
     pub(crate) pool: WarmPool,
@@ -97,7 +103,9 @@ impl Remote {
             .enable_all()
             .build()
             .map_err(refused)?;
-        let link = open(runtime.handle(), &address, &config);
+        let orders = Arc::default();
+        let deadline = config.deadline;
+        let link = open(runtime.handle(), &address, &config, &orders, deadline);
         let link = match link {
             Ok(link) => link,
             Err(error) => {
@@ -116,21 +124,44 @@ impl Remote {
             ..ArenaConfig::default()
         })
         .map_err(refused)?;
+        let memory = Memory {
+            local,
+            pool: WarmPool::new(config.retain_bytes),
+        };
+        let handle = runtime.handle().clone();
+        let shared = Shared::new(address, config, handle, link, orders, memory);
+        *shared.runtime.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime);
         Ok(Self {
-            shared: Arc::new(Shared {
-                address,
-                pool: WarmPool::new(config.retain_bytes),
-                config,
-                handle: runtime.handle().clone(),
-                runtime: Mutex::new(Some(runtime)),
-                link: Mutex::new(link),
-                mending: Mutex::default(),
-                attempts: AtomicU64::new(0),
-                local,
-                owner: process::id(),
-                closed: AtomicBool::new(false),
-            }),
+            shared: Arc::new(shared),
         })
+    }
+
+    /// A connection to another host with the means of this one: its threads and its memory.
+    pub(crate) fn connect_beside(
+        &self,
+        address: &Address,
+        config: ConnectConfig,
+        limit: Duration,
+    ) -> Result<Self> {
+        self.check()?;
+        let handle = self.shared.handle.clone();
+        let orders = Arc::default();
+        let limit = limit.min(config.deadline);
+        let link = open(&handle, address, &config, &orders, limit)?;
+        let memory = Memory {
+            local: self.shared.local.clone(),
+            pool: self.shared.pool.clone(),
+        };
+        let shared = Shared::new(address.clone(), config, handle, link, orders, memory);
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Whether rows were ever found in, or put to, another unit than the host itself.
+    pub(crate) fn has_units(&self) -> bool {
+        let units = self.shared.units.lock();
+        !units.unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Ends the connection: every later call is refused, and whoever waits is woken. What was read
@@ -139,6 +170,7 @@ impl Remote {
         if self.shared.owner == process::id() {
             self.shared.closed.store(true, Ordering::Release);
             self.shared.current().end();
+            end_all(&self.shared.units);
         }
     }
 
@@ -204,7 +236,14 @@ impl Remote {
                 format!("the host at {} was lost and is not back", shared.address),
             ));
         }
-        let opened = open(&shared.handle, &shared.address, &shared.config);
+        let deadline = shared.config.deadline;
+        let opened = open(
+            &shared.handle,
+            &shared.address,
+            &shared.config,
+            &shared.orders,
+            deadline,
+        );
         *mending += 1;
         shared.attempts.store(*mending, Ordering::Release);
         let link = opened?;
@@ -272,7 +311,38 @@ impl Remote {
     }
 }
 
+/// Memory of our own that connections share.
+struct Memory {
+    local: Arena,
+    pool: WarmPool,
+}
+
 impl Shared {
+    fn new(
+        address: Address,
+        config: ConnectConfig,
+        handle: Handle,
+        link: Arc<Link>,
+        orders: Arc<Orders>,
+        memory: Memory,
+    ) -> Self {
+        Self {
+            address,
+            config,
+            handle,
+            runtime: Mutex::new(None),
+            link: Mutex::new(link),
+            mending: Mutex::default(),
+            attempts: AtomicU64::new(0),
+            units: Units::default(),
+            orders,
+            local: memory.local,
+            pool: memory.pool,
+            owner: process::id(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
     /// The connection, lost or not.
     pub(crate) fn current(&self) -> Arc<Link> {
         Arc::clone(&self.lock())
@@ -304,11 +374,16 @@ impl Drop for Shared {
     }
 }
 
-fn open(runtime: &Handle, address: &Address, config: &ConnectConfig) -> Result<Arc<Link>> {
-    let (address, config) = (address.clone(), config.clone());
-    let deadline = config.deadline;
-    let opened = async move { Link::open(&address, &config).await };
-    wait(runtime, deadline, opened).map(Arc::new)
+fn open(
+    runtime: &Handle,
+    address: &Address,
+    config: &ConnectConfig,
+    orders: &Arc<Orders>,
+    limit: Duration,
+) -> Result<Arc<Link>> {
+    let (address, config, orders) = (address.clone(), config.clone(), Arc::clone(orders));
+    let opened = async move { Link::open(&address, &config, orders).await };
+    wait(runtime, limit, opened).map(Arc::new)
 }
 
 /// What `future` gives, run on the runtime's thread and waited for here: so it may be called from

@@ -43,6 +43,13 @@ impl Waits {
         None
     }
 
+    /// Has `wake` called when the connection is lost, at once where it is already.
+    pub(crate) fn at_loss(&self, number: u64, wake: Wake) {
+        if let Some(wake) = self.add(number, wake) {
+            wake();
+        }
+    }
+
     pub(crate) fn take(&self, numbers: &[u64]) -> Vec<Wake> {
         let mut waiting = self.lock();
         numbers

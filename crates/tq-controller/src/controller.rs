@@ -8,6 +8,7 @@ use tq_proto::{Error, ErrorKind, GlobalIndex, PartitionId, Result};
 use crate::changes::Tombstones;
 use crate::clear::ClearTicket;
 use crate::partition::Partition;
+use crate::placement::Placement;
 use crate::wording::some_of;
 
 /// All status of one TransferQueue. Single owner: every change takes `&mut self`.
@@ -19,6 +20,8 @@ pub struct Controller {
     pub(crate) unfinished: BTreeMap<u64, ClearTicket>,
     /// Keys that were cleared, for those who follow the changes.
     pub(crate) tombstones: Tombstones,
+    /// Rows that lie in other storage units than the controller's own.
+    pub(crate) placement: Placement,
 }
 
 /// Counters that only go up, also across a partition that is dropped and created again.

@@ -168,6 +168,13 @@ impl Fields {
         }
     }
 
+    /// Forgets the rows of one field at `slots`.
+    pub(crate) fn clear_field(&mut self, name: &str, slots: &[Slot]) {
+        if let Some(place) = self.by_name.get(name) {
+            self.fields[*place].clear(slots);
+        }
+    }
+
     /// Sorted names of the fields produced for all of `slots`; `samples` is how many samples are
     /// counted, so that a field which all of them have needs no look at single slots.
     pub(crate) fn ready(&self, slots: &[Slot], samples: usize) -> Vec<FieldName> {

@@ -45,6 +45,7 @@
 //! | [`resolve`] | keys to global indexes and the fields ready for them |
 //! | [`batch`] | metadata of a batch by column |
 //! | [`retag`] | tags set and read by global index |
+//! | [`placement`] | which storage unit has which rows |
 //! | [`receipts`] | what a storage backend left beside fields of samples |
 //! | [`claim`] | ready samples become consumed by a task |
 //! | [`ready`] | which samples are ready for a task |
@@ -79,6 +80,7 @@ mod kv_index;
 pub mod list;
 mod pages;
 mod partition;
+pub mod placement;
 pub mod predicate;
 pub mod put;
 pub mod ready;
@@ -102,6 +104,7 @@ pub use claim::FetchRequest;
 pub use clear::ClearTicket;
 pub use controller::Controller;
 pub use list::{Keys, Listed};
+pub use placement::PlacedRows;
 pub use predicate::{Comparison, Matcher, Predicate};
 pub use put::{FieldUpdate, Published, Refused};
 pub use receipts::Receipts;

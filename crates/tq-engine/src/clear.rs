@@ -5,6 +5,7 @@ use tq_controller::ClearTicket;
 use tq_proto::{GlobalIndex, Result};
 
 use crate::embedded::Embedded;
+use crate::units::Order;
 use crate::wait::Change;
 
 impl Embedded {
@@ -65,7 +66,14 @@ impl Embedded {
     fn drop_stored(&self, ticket: &ClearTicket) -> usize {
         let indexes = ticket.global_indexes();
         self.shared.unit.clear(indexes);
-        self.shared.controller().finish_clear(ticket);
+        let elsewhere = {
+            let mut controller = self.shared.controller();
+            controller.finish_clear(ticket);
+            controller.displace(indexes)
+        };
+        for (unit, own) in elsewhere {
+            self.shared.units.order(unit, Order::Clear(own));
+        }
         indexes.len()
     }
 }

@@ -1,5 +1,7 @@
 //! Settings of the embedded engine.
 
+use crate::units::PlacementPolicy;
+
 /// Settings of the embedded engine; sizes in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EmbeddedConfig {
@@ -13,6 +15,8 @@ pub struct EmbeddedConfig {
     pub retain_bytes: u64,
     /// The most threads one call copies with, its own among them.
     pub threads: usize,
+    /// Which storage unit a batch goes to, where there are several.
+    pub placement: PlacementPolicy,
 }
 
 impl Default for EmbeddedConfig {
@@ -25,6 +29,7 @@ impl Default for EmbeddedConfig {
             threads: std::thread::available_parallelism()
                 .map_or(1, usize::from)
                 .min(8),
+            placement: PlacementPolicy::default(),
         }
     }
 }

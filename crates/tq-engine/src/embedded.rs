@@ -1,5 +1,6 @@
 //! The engine in this process: controller and storage unit, without sockets.
 
+use std::hash::{BuildHasher, RandomState};
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,7 @@ use tq_proto::{Error, ErrorKind, Result};
 use tq_storage::{StorageConfig, StorageUnit, StorageUsage};
 
 use crate::config::EmbeddedConfig;
+use crate::units::UnitBoard;
 use crate::wait::WaitBoard;
 
 /// A handle on the engine of this process. Clones are the same engine; any number of threads may
@@ -27,9 +29,12 @@ pub(crate) struct Shared {
     /// Taken after the controller's lock, never before it.
     sampler: Mutex<Sampler>,
     pub(crate) waits: WaitBoard,
+    /// Never locked while the controller is.
+    pub(crate) units: UnitBoard,
     pub(crate) unit: StorageUnit,
     pub(crate) pool: WarmPool,
     pub(crate) config: EmbeddedConfig,
+    pub(crate) epoch: u64,
     /// A forked child has a copy of everything here, but the shared memory is its parent's.
     owner: u32,
     closed: AtomicBool,
@@ -68,9 +73,11 @@ impl Embedded {
             controller: Mutex::new(Controller::default()),
             sampler: Mutex::new(Sampler::new(SamplerConfig::Sequential)?),
             waits: WaitBoard::default(),
+            units: UnitBoard::default(),
             unit,
             pool: WarmPool::new(config.retain_bytes / 2),
             config,
+            epoch: RandomState::new().hash_one(process::id()),
             owner: process::id(),
             closed: AtomicBool::new(false),
         };

@@ -1,10 +1,12 @@
 //! One batch on its way out: keys are resolved, their rows leased, and each column delivered.
 
-use tq_proto::{Error, ErrorKind, FieldName, GlobalIndex, Result};
-use tq_storage::ColumnRead;
+use tq_controller::Controller;
+use tq_proto::{Error, ErrorKind, FieldName, GlobalIndex, Result, UnitId};
+use tq_storage::{ColumnPlan, ColumnRead, PendingPut};
 
 use crate::deliver::{Delivered, Delivery, Part};
 use crate::embedded::Embedded;
+use crate::units::UnitInfo;
 
 /// What was found for the keys asked for.
 #[derive(Debug)]
@@ -19,6 +21,32 @@ pub struct Batch {
     pub columns: Vec<ColumnRead>,
 }
 
+/// What was found, and where the rows lie.
+#[derive(Debug)]
+pub enum Found {
+    /// All of it in the engine's own unit.
+    Here(Batch),
+    /// In several units, each of which the reader asks himself.
+    Spread(Spread),
+}
+
+/// Samples whose rows lie in several units.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Spread {
+    /// Positions in the request of the keys that do not exist, ascending.
+    pub missing: Vec<usize>,
+    /// Names of the fields produced for all keys that exist, sorted.
+    pub ready: Vec<FieldName>,
+    /// The samples found, in the order asked for.
+    pub indexes: Vec<GlobalIndex>,
+    /// The fields asked for.
+    pub fields: Vec<FieldName>,
+    /// For each field, the unit of each sample's row.
+    pub units: Vec<Vec<UnitId>>,
+    /// The units that occur, but for the engine's own.
+    pub known: Vec<UnitInfo>,
+}
+
 /// A clear may come between resolving and reading; the keys are then resolved again.
 const ATTEMPTS: usize = 4;
 
@@ -28,17 +56,34 @@ impl Embedded {
     ///
     /// # Errors
     /// `NotFound` where none of the keys exists; `NotReady` where those found have no field in
-    /// common; `Closed`, `Forked`.
+    /// common; `Unsupported` where rows lie in another unit, see [`Self::find`]; `Closed`, `Forked`.
     pub fn read<K: AsRef<str>>(
         &self,
         partition: &str,
         keys: &[K],
         select: Option<&[FieldName]>,
     ) -> Result<Batch> {
+        match self.find(partition, keys, select)? {
+            Found::Here(batch) => Ok(batch),
+            Found::Spread(_) => Err(elsewhere()),
+        }
+    }
+
+    /// As [`Self::read`], by a reader that can ask other units himself.
+    ///
+    /// # Errors
+    /// As there; `Unavailable` where rows lie in a unit that is lost, naming it and the samples.
+    pub fn find<K: AsRef<str>>(
+        &self,
+        partition: &str,
+        keys: &[K],
+        select: Option<&[FieldName]>,
+    ) -> Result<Found> {
         self.check()?;
         let mut attempt = 1;
         loop {
-            let resolved = self.shared.controller().resolve(partition, keys);
+            let controller = self.shared.controller();
+            let resolved = controller.resolve(partition, keys);
             if resolved.global_indexes.is_empty() {
                 return Err(
                     Error::new(ErrorKind::NotFound, "keys or partition were not found!")
@@ -47,6 +92,7 @@ impl Embedded {
                 );
             }
             if resolved.fields.is_empty() {
+                drop(controller);
                 return Err(self.not_ready(partition, keys, &resolved.global_indexes));
             }
             let fields: Vec<FieldName> = match select {
@@ -57,14 +103,26 @@ impl Embedded {
                     .cloned()
                     .collect(),
             };
+            let units = units_of(&controller, &resolved.global_indexes, &fields);
+            drop(controller);
+            if let Some(units) = units {
+                return Ok(Found::Spread(Spread {
+                    known: self.known_units(&units, &resolved.global_indexes)?,
+                    missing: resolved.missing,
+                    ready: resolved.fields,
+                    indexes: resolved.global_indexes,
+                    fields,
+                    units,
+                }));
+            }
             match self.shared.unit.read(&resolved.global_indexes, &fields) {
                 Ok(columns) => {
-                    return Ok(Batch {
+                    return Ok(Found::Here(Batch {
                         positions: resolved.positions,
                         missing: resolved.missing,
                         ready: resolved.fields,
                         columns,
-                    });
+                    }));
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound && attempt < ATTEMPTS => {
                     attempt += 1;
@@ -78,8 +136,49 @@ impl Embedded {
     /// copied.
     ///
     /// # Errors
-    /// `NotFound` where a sample was cleared or a field is not stored for it; `Closed`, `Forked`.
+    /// `NotFound` where a sample was cleared or a field is not stored for it; `Unsupported` where
+    /// rows lie in another unit, see [`Self::find_indexes`]; `Closed`, `Forked`.
     pub fn read_indexes(
+        &self,
+        indexes: &[GlobalIndex],
+        fields: &[FieldName],
+    ) -> Result<Vec<ColumnRead>> {
+        match self.find_indexes(indexes, fields)? {
+            Found::Here(batch) => Ok(batch.columns),
+            Found::Spread(_) => Err(elsewhere()),
+        }
+    }
+
+    /// As [`Self::read_indexes`], by a reader that can ask other units himself.
+    ///
+    /// # Errors
+    /// As there; `Unavailable` where rows lie in a unit that is lost, naming it and the samples.
+    pub fn find_indexes(&self, indexes: &[GlobalIndex], fields: &[FieldName]) -> Result<Found> {
+        self.check()?;
+        let units = units_of(&self.shared.controller(), indexes, fields);
+        if let Some(units) = units {
+            return Ok(Found::Spread(Spread {
+                known: self.known_units(&units, indexes)?,
+                missing: Vec::new(),
+                ready: Vec::new(),
+                indexes: indexes.to_vec(),
+                fields: fields.to_vec(),
+                units,
+            }));
+        }
+        Ok(Found::Here(Batch {
+            positions: Vec::new(),
+            missing: Vec::new(),
+            ready: Vec::new(),
+            columns: self.read_stored(indexes, fields)?,
+        }))
+    }
+
+    /// Reads what is stored in this process, whatever the controller of it knows.
+    ///
+    /// # Errors
+    /// `NotFound` where a sample was cleared or a field is not stored for it; `Closed`, `Forked`.
+    pub fn read_stored(
         &self,
         indexes: &[GlobalIndex],
         fields: &[FieldName],
@@ -96,6 +195,41 @@ impl Embedded {
                 _ => error,
             }
         })
+    }
+
+    /// Begins to store rows in this process for the engine of another one; see
+    /// [`tq_storage::StorageUnit::begin_put`].
+    ///
+    /// # Errors
+    /// As there; `Closed`, `Forked`.
+    pub fn begin_store(
+        &self,
+        indexes: &[GlobalIndex],
+        columns: Vec<ColumnPlan>,
+    ) -> Result<PendingPut> {
+        self.check()?;
+        self.shared.unit.begin_put(indexes, columns)
+    }
+
+    /// The units that occur, all of them within reach.
+    fn known_units(&self, units: &[Vec<UnitId>], indexes: &[GlobalIndex]) -> Result<Vec<UnitInfo>> {
+        let mut occurring: Vec<UnitId> = units.iter().flatten().copied().collect();
+        occurring.sort_unstable();
+        occurring.dedup();
+        let others = occurring.into_iter().filter(|unit| *unit != UnitId::HOME);
+        let known = others.map(|unit| {
+            self.shared.units.reachable(unit).map_err(|lost| {
+                let rows = units.iter().flat_map(|of_field| of_field.iter().zip(indexes));
+                let mut own: Vec<_> = rows
+                    .filter(|(of_row, _)| **of_row == unit)
+                    .map(|(_, index)| *index)
+                    .collect();
+                own.sort_unstable();
+                own.dedup();
+                unreadable(lost, &own)
+            })
+        });
+        known.collect()
     }
 
     fn not_stored(&self, index: GlobalIndex, fields: &[FieldName]) -> Error {
@@ -172,4 +306,52 @@ impl Embedded {
             threads: self.shared.config.threads,
         }
     }
+}
+
+/// For each field, the unit of each row; `None` where all are the engine's own.
+fn units_of(
+    controller: &Controller,
+    indexes: &[GlobalIndex],
+    fields: &[FieldName],
+) -> Option<Vec<Vec<UnitId>>> {
+    let found: Vec<_> = fields
+        .iter()
+        .map(|field| controller.units_of(field, indexes))
+        .collect();
+    found.iter().any(Option::is_some).then(|| {
+        let own = || vec![UnitId::HOME; indexes.len()];
+        found
+            .into_iter()
+            .map(|units| units.unwrap_or_else(own))
+            .collect()
+    })
+}
+
+/// Samples an error names before it only counts the rest.
+const NAMED: usize = 5;
+
+/// The error for rows in a unit that cannot be reached.
+#[must_use]
+pub fn unreadable(cause: Error, indexes: &[GlobalIndex]) -> Error {
+    let named: Vec<_> = indexes.iter().take(NAMED).map(|index| format!("{index:?}")).collect();
+    let more = match indexes.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Error::new(
+        ErrorKind::Unavailable,
+        format!(
+            "{cause}: samples {}{more} cannot be read; wait until it is back, or give its rows up \
+             and put them again",
+            named.join(", ")
+        ),
+    )
+    .caused_by(cause)
+}
+
+fn elsewhere() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "the rows lie in other storage units; read them as a client of this engine",
+    )
 }

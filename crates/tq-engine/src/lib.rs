@@ -13,6 +13,7 @@
 //! | [`metadata`] | what is known of samples: schema, statuses, tags |
 //! | [`consume`] | each task's own consumption: fetched, claimed, given back |
 //! | [`select`] | samples chosen by their tags, claimed or evicted |
+//! | [`units`] | storage units of other processes: placed, told, lost |
 //! | [`wait`] | who lacks something sleeps until a change may have brought it |
 
 pub mod clear;
@@ -25,13 +26,15 @@ pub mod list;
 pub mod metadata;
 pub mod put;
 pub mod select;
+pub mod units;
 pub mod wait;
 
 pub use config::EmbeddedConfig;
 pub use consume::Claim;
 pub use deliver::{Delivered, Delivery, Part};
 pub use embedded::{Embedded, Usage};
-pub use get::Batch;
+pub use get::{Batch, Found, Spread};
 pub use list::Listing;
 pub use put::Put;
+pub use units::{Order, Orders, Placing, PlacementPolicy, UnitHello, UnitInfo, UnitSeat};
 pub use wait::{Interest, Subscription};

@@ -2,13 +2,15 @@
 //! columns; then it becomes visible at once, or nothing of it ever does.
 
 use std::collections::HashMap;
+use std::mem;
 
 use tq_arena::{SegmentRange, Stripes};
 use tq_controller::{FieldSchemaUpdate, FieldUpdate, Published, Reservation, Tags};
-use tq_proto::{Error, ErrorKind, GlobalIndex, Result};
+use tq_proto::{Error, ErrorKind, GlobalIndex, Result, UnitId};
 use tq_storage::{ColumnLayout, ColumnPlan, PendingPut, RowShapes};
 
 use crate::embedded::Embedded;
+use crate::units::{Order, Placing};
 use crate::wait::Change;
 
 /// A batch that is being put. Dropping it undoes it.
@@ -16,8 +18,17 @@ pub struct Put {
     engine: Embedded,
     parts: Vec<Part>,
     rows: usize,
-    /// `None` for a put of tags alone.
-    pending: Option<PendingPut>,
+    store: Store,
+}
+
+/// Where the bytes of a batch are stored.
+enum Store {
+    /// It has none: a put of tags alone.
+    Nowhere,
+    /// In the engine's own unit.
+    Here(PendingPut),
+    /// In another unit, where the writer stores them himself before he publishes.
+    There(UnitId),
 }
 
 /// The rows of one partition.
@@ -42,6 +53,21 @@ impl Embedded {
         keys: &[K],
         columns: Vec<ColumnPlan>,
     ) -> Result<Put> {
+        self.begin_put_placed(partition, keys, columns, None)
+    }
+
+    /// As [`Self::begin_put`], by a writer that can store in any unit: [`Put::unit`] tells in which
+    /// he is to.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn begin_put_placed<K: AsRef<str>>(
+        &self,
+        partition: &str,
+        keys: &[K],
+        columns: Vec<ColumnPlan>,
+        placing: Option<Placing<'_>>,
+    ) -> Result<Put> {
         self.check()?;
         let reservation = self.shared.controller().reserve(partition, keys)?;
         let indexes = reservation.global_indexes().to_vec();
@@ -51,7 +77,7 @@ impl Embedded {
             rows: None,
             fields: columns.iter().map(field_update).collect(),
         });
-        put.loan(&indexes, columns)?;
+        put.loan(&indexes, columns, placing)?;
         Ok(put)
     }
 
@@ -65,6 +91,20 @@ impl Embedded {
         partitions: &[P],
         indexes: &[GlobalIndex],
         columns: Vec<ColumnPlan>,
+    ) -> Result<Put> {
+        self.begin_put_indexes_placed(partitions, indexes, columns, None)
+    }
+
+    /// As [`Self::begin_put_indexes`], by a writer that can store in any unit.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn begin_put_indexes_placed<P: AsRef<str>>(
+        &self,
+        partitions: &[P],
+        indexes: &[GlobalIndex],
+        columns: Vec<ColumnPlan>,
+        placing: Option<Placing<'_>>,
     ) -> Result<Put> {
         self.check()?;
         if partitions.len() != indexes.len() {
@@ -103,7 +143,7 @@ impl Embedded {
             };
             put.parts.push(part);
         }
-        put.loan(indexes, columns)?;
+        put.loan(indexes, columns, placing)?;
         Ok(put)
     }
 }
@@ -114,27 +154,79 @@ impl Put {
             engine: engine.clone(),
             parts: Vec::new(),
             rows,
-            pending: None,
+            store: Store::Nowhere,
         }
     }
 
-    fn loan(&mut self, indexes: &[GlobalIndex], columns: Vec<ColumnPlan>) -> Result<()> {
-        if !columns.is_empty() {
-            self.pending = Some(self.engine.shared.unit.begin_put(indexes, columns)?);
+    fn loan(
+        &mut self,
+        indexes: &[GlobalIndex],
+        columns: Vec<ColumnPlan>,
+        placing: Option<Placing<'_>>,
+    ) -> Result<()> {
+        if columns.is_empty() {
+            return Ok(());
         }
+        let unit = placing.map_or(UnitId::HOME, |placing| {
+            self.engine.choose_unit(placing, &columns, indexes.len())
+        });
+        self.store = match unit {
+            UnitId::HOME => Store::Here(self.engine.shared.unit.begin_put(indexes, columns)?),
+            unit => Store::There(unit),
+        };
         Ok(())
+    }
+
+    /// The unit of another process that the bytes are to be stored in before the put is published;
+    /// `None` where they are written here.
+    #[must_use]
+    pub fn unit(&self) -> Option<UnitId> {
+        match self.store {
+            Store::There(unit) => Some(unit),
+            Store::Here(_) | Store::Nowhere => None,
+        }
+    }
+
+    /// The samples of the batch, in row order.
+    #[must_use]
+    pub fn indexes(&self) -> Vec<GlobalIndex> {
+        let mut indexes = vec![GlobalIndex::default(); self.rows];
+        for part in &self.parts {
+            let own = part.reservation.global_indexes();
+            match &part.rows {
+                None => indexes.copy_from_slice(own),
+                Some(rows) => rows
+                    .iter()
+                    .zip(own)
+                    .for_each(|(row, index)| indexes[*row] = *index),
+            }
+        }
+        indexes
+    }
+
+    fn pending(&self) -> Option<&PendingPut> {
+        match &self.store {
+            Store::Here(pending) => Some(pending),
+            Store::There(_) | Store::Nowhere => None,
+        }
+    }
+
+    fn pending_mut(&mut self) -> Option<&mut PendingPut> {
+        match &mut self.store {
+            Store::Here(pending) => Some(pending),
+            Store::There(_) | Store::Nowhere => None,
+        }
     }
 
     /// Bytes loaned for the batch, padding included.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.pending.as_ref().map_or(0, PendingPut::bytes)
+        self.pending().map_or(0, PendingPut::bytes)
     }
 
     /// The bytes of each column, in the order given: rows back to back. All are to be written.
     pub fn columns_mut(&mut self) -> Vec<&mut [u8]> {
-        self.pending
-            .as_mut()
+        self.pending_mut()
             .map(PendingPut::columns_mut)
             .unwrap_or_default()
     }
@@ -143,8 +235,7 @@ impl Put {
     /// [`PendingPut::places`]. `None` for a column without bytes.
     #[must_use]
     pub fn places(&self) -> Vec<Option<SegmentRange>> {
-        self.pending
-            .as_ref()
+        self.pending()
             .map(PendingPut::places)
             .unwrap_or_default()
     }
@@ -152,13 +243,13 @@ impl Put {
     /// Where the memory of all columns lies; see [`PendingPut::place`].
     #[must_use]
     pub fn place(&self) -> Option<SegmentRange> {
-        self.pending.as_ref().and_then(PendingPut::place)
+        self.pending().and_then(PendingPut::place)
     }
 
     /// The memory of all columns in parts; see [`PendingPut::stripes`].
     #[must_use]
     pub fn stripes(&mut self, bytes: u64) -> Option<Stripes> {
-        self.pending.as_mut().and_then(|put| put.stripes(bytes))
+        self.pending_mut().and_then(|put| put.stripes(bytes))
     }
 
     /// Makes the batch visible, with `tags` (one per row) merged into those there are.
@@ -181,8 +272,15 @@ impl Put {
                 ),
             ));
         }
-        if let Some(pending) = self.pending.take() {
-            pending.commit()?;
+        let unit = self.unit();
+        match unit {
+            // Whoever was there when it began may be lost by now, and the bytes with him.
+            Some(unit) => drop(self.engine.shared.units.reachable(unit)?),
+            None => {
+                if let Store::Here(pending) = mem::replace(&mut self.store, Store::Nowhere) {
+                    pending.commit()?;
+                }
+            }
         }
         let mut all = Published {
             tags: vec![Tags::default(); if self.parts.len() == 1 { 0 } else { self.rows }],
@@ -219,20 +317,62 @@ impl Put {
     fn publish_part(&self, part: Part, tags: Option<Vec<Tags>>) -> Result<Published> {
         let partition = part.reservation.partition().clone();
         let rows = part.reservation.global_indexes().len() as u64;
+        let unit = self.unit().unwrap_or(UnitId::HOME);
         let shared = &self.engine.shared;
-        let published = shared
-            .controller()
-            .publish(part.reservation, &part.fields, tags);
+        // Without further units there is nothing to record.
+        let placed = shared.units.in_play().then(|| {
+            let fields: Vec<_> = part.fields.iter().map(|field| field.name.clone()).collect();
+            (fields, part.reservation.global_indexes().to_vec())
+        });
+        let mut displaced = Vec::new();
+        let published = {
+            let mut controller = shared.controller();
+            let published = controller.publish(part.reservation, &part.fields, tags);
+            if published.is_ok()
+                && let Some((fields, indexes)) = &placed
+            {
+                displaced = controller.place(unit, fields, indexes);
+            }
+            published
+        };
         match published {
             Ok(published) => {
+                shared.units.drop_displaced(displaced, &shared.unit);
                 shared.waits.changed(&partition, Change::Rows(rows));
                 Ok(published)
             }
             Err(refused) => {
-                shared.unit.clear(&refused.orphans);
+                self.drop_orphans(refused.orphans);
                 Err(refused.error)
             }
         }
+    }
+
+    /// Drops what was stored for samples that are none.
+    fn drop_orphans(&self, orphans: Vec<GlobalIndex>) {
+        let shared = &self.engine.shared;
+        match self.unit() {
+            Some(_) if orphans.is_empty() => {}
+            Some(unit) => shared.units.order(unit, Order::Clear(orphans)),
+            None => drop(shared.unit.clear(&orphans)),
+        }
+    }
+}
+
+impl Embedded {
+    fn choose_unit(&self, placing: Placing<'_>, columns: &[ColumnPlan], rows: usize) -> UnitId {
+        let shared = &self.shared;
+        if !shared.units.in_play() {
+            return UnitId::HOME;
+        }
+        let mut sizes = columns.iter().map(|column| column.layout.bytes(rows));
+        let bytes = sizes.try_fold(0u64, |sum, bytes| sum.checked_add(bytes?));
+        let used = shared.unit.usage().arena.in_use();
+        let free = shared.config.capacity_bytes.saturating_sub(used);
+        let policy = shared.config.placement;
+        shared
+            .units
+            .choose(policy, placing, bytes.unwrap_or(u64::MAX), free)
     }
 }
 
@@ -242,10 +382,12 @@ impl Drop for Put {
             return;
         }
         // The memory first: nobody may find the keys gone and the room still taken.
-        self.pending = None;
-        for part in self.parts.drain(..) {
+        if self.unit().is_none() {
+            self.store = Store::Nowhere;
+        }
+        for part in mem::take(&mut self.parts) {
             let orphans = self.engine.shared.controller().abandon(part.reservation);
-            self.engine.shared.unit.clear(&orphans);
+            self.drop_orphans(orphans);
         }
     }
 }

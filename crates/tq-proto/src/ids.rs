@@ -18,6 +18,22 @@ pub type TaskName = Arc<str>;
 #[repr(transparent)]
 pub struct GlobalIndex(pub u64);
 
+/// Number of a storage unit in its cluster, never handed out twice by one controller.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[repr(transparent)]
+pub struct UnitId(pub u32);
+
+impl UnitId {
+    /// The unit in the controller's own process.
+    pub const HOME: Self = Self(0);
+}
+
+impl fmt::Display for UnitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
 impl fmt::Debug for GlobalIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)

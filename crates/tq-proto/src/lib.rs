@@ -14,5 +14,5 @@ pub mod row_shapes;
 
 pub use dtype::DType;
 pub use error::{Error, ErrorKind, Result, Retry};
-pub use ids::{FieldName, GlobalIndex, Key, PartitionId, TaskName};
+pub use ids::{FieldName, GlobalIndex, Key, PartitionId, TaskName, UnitId};
 pub use row_shapes::RowShapes;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio_stream::Stream;
 use tonic::Status;
-use tq_wire::proto::{Attached, Welcome};
+use tq_wire::proto::{Attached, Order, Welcome};
 
 use crate::session::{Session, Sessions};
 
@@ -21,6 +21,7 @@ pub(crate) struct Bell(Mutex<Rung>);
 #[derive(Debug, Default)]
 struct Rung {
     subscriptions: Vec<u64>,
+    orders: Vec<Order>,
     ended: bool,
     listener: Option<Waker>,
 }
@@ -29,6 +30,12 @@ impl Bell {
     /// The change that `subscription` waits for has come.
     pub(crate) fn ring(&self, subscription: u64) {
         self.change(|rung| rung.subscriptions.push(subscription));
+    }
+
+    /// Something is to be dropped by the storage unit at the other end.
+    pub(crate) fn order(&self, number: u64, order: &tq_engine::Order) {
+        let order = Order::of(number, order);
+        self.change(|rung| rung.orders.push(order));
     }
 
     /// Ends the stream, once it has told what was rung.
@@ -49,10 +56,14 @@ impl Bell {
     }
 
     /// What was rung; `None` after the end.
-    fn poll(&self, cx: &Context<'_>) -> Poll<Option<Vec<u64>>> {
+    fn poll(&self, cx: &Context<'_>) -> Poll<Option<Attached>> {
         let mut rung = self.lock();
-        if !rung.subscriptions.is_empty() {
-            return Poll::Ready(Some(mem::take(&mut rung.subscriptions)));
+        if !rung.subscriptions.is_empty() || !rung.orders.is_empty() {
+            return Poll::Ready(Some(Attached {
+                welcome: None,
+                wakes: mem::take(&mut rung.subscriptions),
+                orders: mem::take(&mut rung.orders),
+            }));
         }
         if rung.ended {
             return Poll::Ready(None);
@@ -91,16 +102,13 @@ impl Stream for SessionStream {
         if let Some(welcome) = self.welcome.take() {
             return Poll::Ready(Some(Ok(Attached {
                 welcome: Some(welcome),
-                wakes: Vec::new(),
+                ..Attached::default()
             })));
         }
         self.session.bell().poll(cx).map(|rung| {
-            rung.map(|wakes| {
-                self.session.woken(&wakes);
-                Ok(Attached {
-                    welcome: None,
-                    wakes,
-                })
+            rung.map(|attached| {
+                self.session.woken(&attached.wakes);
+                Ok(attached)
             })
         })
     }
@@ -124,7 +132,10 @@ mod tests {
         bell.ring(3);
         bell.ring(1);
         bell.end();
-        assert_eq!(bell.poll(&cx), Poll::Ready(Some(vec![3, 1])));
+        let Poll::Ready(Some(attached)) = bell.poll(&cx) else {
+            panic!("something was rung")
+        };
+        assert_eq!(attached.wakes, [3, 1]);
         assert_eq!(bell.poll(&cx), Poll::Ready(None));
     }
 }

@@ -5,29 +5,43 @@ use std::sync::OnceLock;
 
 use tq_arena::Stripes;
 use tq_engine::Put;
-use tq_storage::ColumnRead;
+use tq_storage::{ColumnRead, PendingPut};
 use tq_wire::bulk::{ReadSpace, STRIPE_BYTES};
+
+/// Rows on their way in.
+pub(crate) enum Incoming {
+    /// A put of the engine.
+    Put(Put),
+    /// Rows that are stored here for the engine of another process.
+    Store(PendingPut),
+}
 
 /// A put under way.
 pub(crate) struct HeldPut {
-    put: Put,
+    rows: Incoming,
     /// Made when the first of them is asked for: a guest with the segments mapped needs none.
     stripes: Option<Stripes>,
 }
 
 impl HeldPut {
-    pub(crate) fn new(put: Put) -> Self {
-        Self { put, stripes: None }
+    pub(crate) fn new(rows: Incoming) -> Self {
+        Self {
+            rows,
+            stripes: None,
+        }
     }
 
-    pub(crate) fn into_put(self) -> Put {
-        self.put
+    pub(crate) fn into_rows(self) -> Incoming {
+        self.rows
     }
 
     /// The memory of the put in stripes; `None` where it has no bytes.
     pub(crate) fn stripes(&mut self) -> Option<&Stripes> {
         if self.stripes.is_none() {
-            self.stripes = self.put.stripes(STRIPE_BYTES);
+            self.stripes = match &mut self.rows {
+                Incoming::Put(put) => put.stripes(STRIPE_BYTES),
+                Incoming::Store(store) => store.stripes(STRIPE_BYTES),
+            };
         }
         self.stripes.as_ref()
     }

@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tq_arena::Stripe;
 use tq_engine::{Put, Subscription};
-use tq_proto::{Error, ErrorKind, Result};
-use tq_storage::ColumnRead;
+use tq_proto::{Error, ErrorKind, Result, UnitId};
+use tq_storage::{ColumnRead, PendingPut};
 use tq_wire::bulk::Status;
 
 use crate::bell::Bell;
-use crate::held::{HeldPut, HeldRead};
+use crate::held::{HeldPut, HeldRead, Incoming};
 
 /// Numbers whose end came before their beginning, of calls that were given up on; so many are
 /// remembered.
@@ -39,6 +39,9 @@ struct State {
     /// `None` while its subscription is being made.
     subscriptions: HashMap<u64, Option<Subscription>>,
     ended_early: VecDeque<u64>,
+    unit: Option<UnitId>,
+    /// What is to happen at the end of the session.
+    on_leave: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// Loans and leases, by the numbers the guest gave them.
@@ -77,13 +80,13 @@ impl Session {
         &self.bell
     }
 
-    /// Holds a put until it is published or abandoned.
-    pub(crate) fn hold_put(&self, number: u64, put: Put) -> Result<()> {
+    /// Holds a put until it is published, committed or abandoned.
+    pub(crate) fn hold(&self, number: u64, rows: Incoming) -> Result<()> {
         let mut state = self.attached()?;
         if state.has_ended(number) {
             return Err(given_up(number));
         }
-        match state.held.puts.insert(number, HeldPut::new(put)) {
+        match state.held.puts.insert(number, HeldPut::new(rows)) {
             None => Ok(()),
             // The former one is undone by its drop.
             Some(_) => Err(taken(number)),
@@ -92,13 +95,46 @@ impl Session {
 
     /// Gives a put out of hand.
     pub(crate) fn take_put(&self, number: u64) -> Result<Put> {
-        let put = self.attached()?.held.puts.remove(&number);
-        put.map(HeldPut::into_put).ok_or_else(|| {
-            Error::new(
+        match self.take(number) {
+            Some(Incoming::Put(put)) => Ok(put),
+            _ => Err(not_under_way(number)),
+        }
+    }
+
+    /// Gives rows that are stored for another engine out of hand.
+    pub(crate) fn take_store(&self, number: u64) -> Result<PendingPut> {
+        match self.take(number) {
+            Some(Incoming::Store(store)) => Ok(store),
+            _ => Err(not_under_way(number)),
+        }
+    }
+
+    fn take(&self, number: u64) -> Option<Incoming> {
+        let held = self.attached().ok()?.held.puts.remove(&number)?;
+        Some(held.into_rows())
+    }
+
+    /// The guest is this storage unit.
+    pub(crate) fn be_unit(&self, unit: UnitId) {
+        self.lock().unit = Some(unit);
+    }
+
+    /// Which storage unit the guest is.
+    pub(crate) fn unit(&self) -> Option<UnitId> {
+        self.lock().unit
+    }
+
+    /// Has `leave` run when the session ends. Only a storage unit needs that, and is one only once.
+    pub(crate) fn on_leave(&self, leave: Box<dyn FnOnce() + Send>) -> Result<()> {
+        let mut state = self.attached()?;
+        if state.on_leave.is_some() {
+            return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("put {number} is not under way; begin it, and publish it once"),
-            )
-        })
+                "this session is a storage unit already; attach anew to be another one",
+            ));
+        }
+        state.on_leave = Some(leave);
+        Ok(())
     }
 
     /// A stripe of a put, to be filled.
@@ -298,7 +334,11 @@ impl Sessions {
 
     pub(crate) fn leave(&self, session: &Session) {
         self.lock().sessions.remove(&session.number);
+        let on_leave = session.lock().on_leave.take();
         drop(session.leave());
+        if let Some(on_leave) = on_leave {
+            on_leave();
+        }
     }
 
     /// Ends all streams, and opens no more.
@@ -320,6 +360,13 @@ fn unknown(session: u64) -> Error {
     Error::new(
         ErrorKind::Unavailable,
         format!("session {session} has ended; attach again"),
+    )
+}
+
+fn not_under_way(number: u64) -> Error {
+    Error::new(
+        ErrorKind::InvalidArgument,
+        format!("put {number} is not under way; begin it, and publish it once"),
     )
 }
 

@@ -108,6 +108,13 @@ impl Admission {
         self.now.0 += 1;
     }
 
+    /// `index` is not stored any more; puts that name it keep their place.
+    pub(crate) fn forget(&mut self, index: GlobalIndex) {
+        if self.pending.get(index).is_none() {
+            self.in_use -= 1;
+        }
+    }
+
     /// `index` was cleared; `stored` says whether the sample was stored until now.
     pub(crate) fn clear(&mut self, index: GlobalIndex, stored: bool) {
         if self.pending.get(index).is_some() {

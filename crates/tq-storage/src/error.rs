@@ -31,6 +31,13 @@ pub(crate) fn layout(field: &str, cause: LayoutError) -> Error {
     Error::new(ErrorKind::InvalidArgument, message).caused_by(cause)
 }
 
+pub(crate) fn merge(field: &str, rows: usize) -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        format!("the parts of a read of {rows} rows of field {field:?} are not those rows"),
+    )
+}
+
 pub(crate) fn being_filled() -> Error {
     Error::new(
         ErrorKind::InvalidArgument,

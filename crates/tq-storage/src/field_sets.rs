@@ -90,6 +90,29 @@ impl FieldSets {
         }
     }
 
+    /// Takes one field from a sample; whether it has any other.
+    pub(crate) fn reduce(&mut self, index: GlobalIndex, field: SlotId) -> bool {
+        let mut left = self.fields_of(index).to_vec();
+        left.retain(|own| *own != field);
+        let old = self.of_sample.remove(index);
+        if !left.is_empty() {
+            let new = self.union(None, &left);
+            if let Some(set) = self.sets.get_mut(new) {
+                set.samples += 1;
+            }
+            self.of_sample.insert(index, new);
+        }
+        if let Some(old) = old {
+            self.leave(old);
+        }
+        !left.is_empty()
+    }
+
+    /// All samples.
+    pub(crate) fn all(&self) -> Vec<GlobalIndex> {
+        self.of_sample.indexes().collect()
+    }
+
     /// Forgets a sample and returns the fields it had; `None` for an unknown one.
     pub(crate) fn remove(&mut self, index: GlobalIndex) -> Option<Arc<[SlotId]>> {
         let number = self.of_sample.remove(index)?;
@@ -158,7 +181,14 @@ mod tests {
         // Fields a sample has already do not change its set.
         extend(&mut sets, 0..10, &[1]);
         assert_eq!(sets.sets.len(), 3);
-        for index in 0..12 {
+        // Field 1 alone is taken away, then the only field of a sample.
+        assert!(sets.reduce(GlobalIndex(0), field(1)));
+        assert_eq!(sets.fields_of(GlobalIndex(0)), [field(3)]);
+        assert_eq!(sets.sets.len(), 4);
+        assert!(!sets.reduce(GlobalIndex(11), field(2)));
+        assert!(!sets.contains(GlobalIndex(11)));
+        assert_eq!(sets.all().len(), 11);
+        for index in 0..11 {
             assert!(sets.remove(GlobalIndex(index)).is_some());
             assert!(sets.remove(GlobalIndex(index)).is_none());
         }

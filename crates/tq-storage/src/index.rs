@@ -192,6 +192,32 @@ impl Index {
         cleared
     }
 
+    /// Removes rows of one field; returns how many were stored.
+    pub(crate) fn remove_rows(
+        &mut self,
+        name: &str,
+        indexes: &[GlobalIndex],
+        freed: &mut Freed,
+    ) -> usize {
+        let Some(number) = self.numbers.get(name).copied() else {
+            return 0;
+        };
+        let mut removed = 0;
+        for index in indexes {
+            let cells = self.fields.get_mut(number).map(|field| &mut field.cells);
+            let Some(cell) = cells.and_then(|cells| cells.remove(*index)) else {
+                continue;
+            };
+            removed += 1;
+            release(&mut self.columns, cell, freed);
+            if !self.samples.reduce(*index, number) {
+                self.admission.forget(*index);
+            }
+        }
+        self.drop_if_empty(number);
+        removed
+    }
+
     fn drop_if_empty(&mut self, number: SlotId) {
         if self
             .fields

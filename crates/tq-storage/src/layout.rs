@@ -47,4 +47,23 @@ impl ColumnLayout {
             Self::Object { row_sizes } => Some(row_sizes.len()),
         }
     }
+
+    /// Bytes of `rows` rows; `None` where they exceed 64 bits.
+    #[must_use]
+    pub fn bytes(&self, rows: usize) -> Option<u64> {
+        let sum = |sum: u64, bytes: Option<u64>| sum.checked_add(bytes?);
+        match self {
+            Self::Dense { dtype, row_shape } => {
+                dtype.byte_len(row_shape)?.checked_mul(rows as u64)
+            }
+            Self::Jagged { dtype, row_shapes } if row_shapes.rank() == 0 => {
+                (dtype.item_size() as u64).checked_mul(row_shapes.rows() as u64)
+            }
+            Self::Jagged { dtype, row_shapes } => row_shapes
+                .iter()
+                .map(|shape| dtype.byte_len(shape))
+                .try_fold(0, sum),
+            Self::Object { row_sizes } => row_sizes.iter().copied().map(Some).try_fold(0, sum),
+        }
+    }
 }

@@ -14,6 +14,7 @@
 //! | [`read_layout`] | [`ReadLayout`]: what these rows are as one column |
 //! | `read_builder` | putting such a read together under the lock |
 //! | `rebuild` | putting a described read together again |
+//! | `merge` | reads of several units put together to one |
 //! | `batch` | where each column of a put lies in the loaned range |
 //! | `groups` | where a column is cut into groups of rows that are freed on their own |
 //! | `rows` | the stored description of a column's rows: dtype, shapes, byte ranges |
@@ -41,6 +42,7 @@ mod gather;
 mod groups;
 mod index;
 pub mod layout;
+mod merge;
 mod paged;
 pub mod put;
 pub mod read;

@@ -40,6 +40,15 @@ impl<T: Copy> PagedTable<T> {
         self.occupied == 0
     }
 
+    /// Global indexes of the occupied cells, in no order.
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = GlobalIndex> {
+        self.pages.iter().flat_map(|(number, page)| {
+            let first = *number << PAGE_BITS;
+            let occupied = (0u64..).zip(&page.cells).filter(|(_, cell)| cell.is_some());
+            occupied.map(move |(cell, _)| GlobalIndex(first + cell))
+        })
+    }
+
     pub(crate) fn get(&self, index: GlobalIndex) -> Option<T> {
         let (page, cell) = locate(index);
         self.pages.get(&page)?.cells[cell]

@@ -182,7 +182,7 @@ impl ColumnRead {
 
     /// Number of the lease, and the bytes of it, that are the row. Rows of one piece come from one
     /// group and lie behind each other, so the piece's first row tells where the others are.
-    fn place(&self, position: usize) -> Option<(u32, u64, u64)> {
+    pub(crate) fn place(&self, position: usize) -> Option<(u32, u64, u64)> {
         let range = self.range(position)?;
         if range.is_empty() {
             return None;

@@ -145,6 +145,20 @@ impl StorageUnit {
         self.shared.write().clear(indexes, &mut freed)
     }
 
+    /// Removes the rows of one field; the samples keep their other fields, and one without any is
+    /// not stored any more. Rows that are not stored are ignored, and puts in flight are not
+    /// affected. Returns how many were stored.
+    pub fn remove_rows(&self, field: &str, indexes: &[GlobalIndex]) -> usize {
+        let mut freed = Freed::default();
+        self.shared.write().remove_rows(field, indexes, &mut freed)
+    }
+
+    /// Removes all samples. Returns how many there were.
+    pub fn clear_all(&self) -> usize {
+        let all = self.shared.read().samples.all();
+        self.clear(&all)
+    }
+
     /// The fields a sample has, by name; empty for an unknown one.
     #[must_use]
     pub fn fields_of(&self, index: GlobalIndex) -> Vec<FieldName> {

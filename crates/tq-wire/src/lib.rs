@@ -14,6 +14,7 @@
 //! | [`consume`] | consumption, and what a put has brought about |
 //! | `listing` | listings, changes, how full the host is |
 //! | `select` | selections and conditions |
+//! | `units` | storage units, and which rows lie where |
 //! | [`error`] | errors in the details of a status |
 //! | [`address`] | where a host listens, and who may talk to it |
 //! | [`door`] | segments handed over as file descriptors |
@@ -42,3 +43,4 @@ pub mod stream;
 pub mod tags;
 pub mod texts;
 pub mod tls;
+mod units;

@@ -3,11 +3,13 @@
 use std::ops::Range;
 
 use tq_arena::SegmentRange;
-use tq_proto::Result;
+use tq_engine::UnitInfo;
+use tq_proto::{GlobalIndex, Result};
 use tq_storage::{ColumnDescription, RowsPart};
 
 use crate::malformed::{malformed, required, same_length};
-use crate::proto::{Column, Layout, LoanReply, Ranges};
+use crate::proto::{Column, Layout, LoanReply, Ranges, Unit};
+use crate::texts::numbers;
 
 impl Ranges {
     fn len(&self) -> usize {
@@ -53,6 +55,17 @@ impl LoanReply {
             places: Some(Ranges::of(&ranges)),
             offset: loan.map_or(0, |loan| loan.offset),
             bytes: loan.map_or(0, |loan| loan.len),
+            ..Self::default()
+        }
+    }
+
+    /// The reply that sends the guest to another unit with the bytes of `indexes`.
+    #[must_use]
+    pub fn elsewhere(unit: &UnitInfo, indexes: &[GlobalIndex]) -> Self {
+        Self {
+            elsewhere: Some(Unit::of(unit)),
+            global_indexes: numbers(indexes),
+            ..Self::default()
         }
     }
 

@@ -24,7 +24,9 @@ impl Proxy {
         let (count, limit) = (Arc::clone(&connections), Arc::clone(&left));
         std::thread::spawn(move || {
             for guest in listener.incoming() {
-                let (guest, host) = (guest.unwrap(), TcpStream::connect(&host).unwrap());
+                // The host may have ended before the relay.
+                let Ok(host) = TcpStream::connect(&host) else { continue };
+                let guest = guest.unwrap();
                 count.fetch_add(1, Ordering::Relaxed);
                 relay(guest.try_clone().unwrap(), host.try_clone().unwrap(), &limit);
                 relay(host, guest, &limit);

@@ -1,10 +1,10 @@
 //! Batches on their way out: leased for the guest's session, or sent along, where small.
 
-use tq_engine::Batch;
+use tq_engine::{Batch, Found};
 use tq_proto::Result;
 use tq_storage::ColumnRead;
 use tq_wire::limits::INLINE_BYTES;
-use tq_wire::proto::{Column, HoldRequest, Nothing, ReadReply, ReadRequest};
+use tq_wire::proto::{Column, HoldRequest, Nothing, ReadReply, ReadRequest, Spread};
 use tq_wire::texts::{field_names, from_positions, indexes, names, texts};
 
 use super::{FEW, Gateway};
@@ -18,32 +18,46 @@ pub(super) fn is_light(_: &Gateway, request: &ReadRequest) -> bool {
 pub(super) fn read(gateway: &Gateway, request: ReadRequest) -> Result<ReadReply> {
     let session = gateway.sessions.get(request.session)?;
     let select = request.select.map(|fields| field_names(fields.names));
-    let batch = if request.by_index {
+    let found = if request.by_index {
         let indexes = indexes(request.global_indexes);
         let fields = select.unwrap_or_default();
-        Batch {
-            positions: Vec::new(),
-            missing: Vec::new(),
-            ready: Vec::new(),
-            columns: gateway.engine.read_indexes(&indexes, &fields)?,
+        if request.stored {
+            Found::Here(Batch {
+                positions: Vec::new(),
+                missing: Vec::new(),
+                ready: Vec::new(),
+                columns: gateway.engine.read_stored(&indexes, &fields)?,
+            })
+        } else {
+            gateway.engine.find_indexes(&indexes, &fields)?
         }
     } else {
         let keys = texts(request.keys.as_ref())?;
         gateway
             .engine
-            .read(&request.partition, &keys, select.as_deref())?
+            .find(&request.partition, &keys, select.as_deref())?
     };
     let Batch {
         missing,
         ready,
         columns,
         ..
-    } = batch;
+    } = match found {
+        Found::Here(batch) => batch,
+        Found::Spread(spread) => {
+            return Ok(ReadReply {
+                missing: from_positions(&spread.missing),
+                ready: names(&spread.ready),
+                spread: Some(Spread::of(&spread)),
+                ..ReadReply::default()
+            });
+        }
+    };
     let mut reply = ReadReply {
         missing: from_positions(&missing),
         ready: names(&ready),
         columns: Vec::with_capacity(columns.len()),
-        payload: None,
+        ..ReadReply::default()
     };
     let bytes = columns
         .iter()

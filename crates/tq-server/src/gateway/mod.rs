@@ -7,6 +7,7 @@
 //! | `samples` | samples that come and go, and their metadata |
 //! | `consumption` | what tasks have consumed and what is produced |
 //! | `listings` | listings, selections, how full the host is |
+//! | `units` | storage units of other processes |
 //! | `waits` | sessions and subscriptions |
 
 mod consumption;
@@ -14,6 +15,7 @@ mod gets;
 mod listings;
 mod puts;
 mod samples;
+mod units;
 mod waits;
 
 use std::sync::Arc;
@@ -115,6 +117,12 @@ service! {
     here usage(Nothing) -> UsageReply = listings::usage;
     aside select(SelectRequest) -> SelectedReply = listings::select;
     aside evict(SelectRequest) -> SelectedReply = listings::evict;
+    aside join_unit(JoinUnitRequest) -> JoinUnitReply = units::join;
+    here report_unit(ReportUnitRequest) -> Nothing = units::report;
+    here units(Nothing) -> UnitsReply = units::units;
+    aside lost_rows(LostRowsRequest) -> LostRowsReply = units::lost_rows;
+    aside begin_store(BeginStoreRequest) -> LoanReply = puts::begin_store;
+    aside commit_store(HoldRequest) -> Nothing = puts::commit_store;
     here subscribe(SubscribeRequest) -> Nothing = waits::subscribe;
     here unsubscribe(HoldRequest) -> Nothing = waits::unsubscribe;
 }

@@ -1,22 +1,51 @@
 //! Batches on their way in: loaned, written by the guest, published; or sent along, where small.
 
-use tq_engine::Put;
-use tq_proto::{Error, ErrorKind, Result};
+use tq_engine::{Placing, Put};
+use tq_proto::{Error, ErrorKind, Result, UnitId};
 use tq_wire::proto::{
-    BeginPutRequest, ColumnPlan, HoldRequest, LoanReply, Nothing, PublishRequest, PublishedReply,
+    BeginPutRequest, BeginStoreRequest, ColumnPlan, HoldRequest, LoanReply, Nothing, PublishRequest, PublishedReply,
     PutRequest, Target,
 };
 use tq_wire::tags::tags;
 use tq_wire::texts::{indexes, texts};
 
 use super::{FEW, Gateway};
+use crate::held::Incoming;
 
 pub(super) fn begin(gateway: &Gateway, request: BeginPutRequest) -> Result<LoanReply> {
     let session = gateway.sessions.get(request.session)?;
-    let put = reserve(gateway, request.target, request.columns)?;
-    let places = LoanReply::of(&put.places(), put.place());
-    session.hold_put(request.number, put)?;
-    Ok(places)
+    let avoid: Vec<_> = request.avoid.into_iter().map(UnitId).collect();
+    let placing = Placing {
+        host: &request.host,
+        avoid: &avoid,
+    };
+    let put = reserve(gateway, request.target, request.columns, Some(placing))?;
+    let reply = match put.unit() {
+        Some(unit) => LoanReply::elsewhere(&gateway.engine.unit(unit)?, &put.indexes()),
+        None => LoanReply::of(&put.places(), put.place()),
+    };
+    session.hold(request.number, Incoming::Put(put))?;
+    Ok(reply)
+}
+
+pub(super) fn begin_store(gateway: &Gateway, request: BeginStoreRequest) -> Result<LoanReply> {
+    let session = gateway.sessions.get(request.session)?;
+    let plans = ColumnPlan::read(request.columns)?;
+    let store = gateway
+        .engine
+        .begin_store(&indexes(request.global_indexes), plans)?;
+    let reply = LoanReply::of(&store.places(), store.place());
+    session.hold(request.number, Incoming::Store(store))?;
+    Ok(reply)
+}
+
+pub(super) fn commit_store(gateway: &Gateway, request: HoldRequest) -> Result<Nothing> {
+    let session = gateway.sessions.get(request.session)?;
+    for number in request.numbers {
+        // Rows that were cleared meanwhile are none; the publish finds that out.
+        session.take_store(number)?.commit()?;
+    }
+    Ok(Nothing {})
 }
 
 pub(super) fn publish(gateway: &Gateway, request: PublishRequest) -> Result<PublishedReply> {
@@ -47,7 +76,7 @@ pub(super) fn is_light(gateway: &Gateway, request: &PutRequest) -> bool {
 }
 
 pub(super) fn put(gateway: &Gateway, request: PutRequest) -> Result<PublishedReply> {
-    let mut put = reserve(gateway, request.target, request.columns)?;
+    let mut put = reserve(gateway, request.target, request.columns, None)?;
     let mut payload = request.payload.as_slice();
     for column in put.columns_mut() {
         let (bytes, rest) = payload
@@ -62,7 +91,13 @@ pub(super) fn put(gateway: &Gateway, request: PutRequest) -> Result<PublishedRep
     finish(put, request.tags.as_ref())
 }
 
-fn reserve(gateway: &Gateway, target: Option<Target>, columns: Vec<ColumnPlan>) -> Result<Put> {
+fn reserve(
+    gateway: &Gateway,
+    target: Option<Target>,
+    columns: Vec<ColumnPlan>,
+    placing: Option<Placing<'_>>,
+) -> Result<Put> {
+    let engine = &gateway.engine;
     let target = target.unwrap_or_default();
     let plans = ColumnPlan::read(columns)?;
     let partitions = texts(target.partitions.as_ref())?;
@@ -71,9 +106,9 @@ fn reserve(gateway: &Gateway, target: Option<Target>, columns: Vec<ColumnPlan>) 
         return match partitions.as_slice() {
             [one] => {
                 let all = vec![*one; indexes.len()];
-                gateway.engine.begin_put_indexes(&all, &indexes, plans)
+                engine.begin_put_indexes_placed(&all, &indexes, plans, placing)
             }
-            each => gateway.engine.begin_put_indexes(each, &indexes, plans),
+            each => engine.begin_put_indexes_placed(each, &indexes, plans, placing),
         };
     }
     let [partition] = partitions.as_slice() else {
@@ -86,7 +121,7 @@ fn reserve(gateway: &Gateway, target: Option<Target>, columns: Vec<ColumnPlan>) 
         ));
     };
     let keys = texts(target.keys.as_ref())?;
-    gateway.engine.begin_put(partition, &keys, plans)
+    engine.begin_put_placed(partition, &keys, plans, placing)
 }
 
 fn finish(put: Put, given: Option<&tq_wire::proto::Tags>) -> Result<PublishedReply> {
