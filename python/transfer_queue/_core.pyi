@@ -43,6 +43,30 @@ class Bytes:
     def __len__(self) -> int: ...
 
 @final
+class StorageUnit:
+    @staticmethod
+    def start(
+        controller: str,
+        *,
+        directory: str,
+        name: str,
+        bind: str | None = None,
+        advertise: str | None = None,
+        secret: bytes | None = None,
+        tls: tuple[str | None, str | None, str | None] | None = None,
+        deadline: float | None = None,
+        max_samples: int | None = None,
+        capacity_bytes: int | None = None,
+        segment_bytes: int | None = None,
+        retain_bytes: int | None = None,
+        threads: int | None = None,
+    ) -> StorageUnit: ...
+    @property
+    def addresses(self) -> list[str]: ...
+    @property
+    def id(self) -> int: ...
+    def stop(self) -> None: ...
+
 class Engine:
     def __new__(
         cls,
@@ -66,7 +90,16 @@ class Engine:
         directory: str,
         about: bytes,
         sampler: Callable[[str, str, list[str], int, bytes], list[int] | None] | None,
-    ) -> str: ...
+        *,
+        bind: str | None = None,
+        advertise: str | None = None,
+        secret: bytes | None = None,
+        tls: tuple[str | None, str | None, str | None] | None = None,
+    ) -> list[str]: ...
+    def units(self) -> list[dict[str, Any]]: ...
+    def lost_rows(
+        self, partition: str | None, reset: bool
+    ) -> list[tuple[str, int, str, list[int]]]: ...
     def fetch_chosen(
         self,
         partition: str,

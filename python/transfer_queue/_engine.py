@@ -143,7 +143,8 @@ class Engine:
             }
             hosted = None if custom is None else partial(_choose_for_guest, core, custom, settings)
             directory = socket_directory(name)
-            ports[_PORT] = core.serve(str(directory), json.dumps(about).encode(), hosted)
+            addresses = core.serve(str(directory), json.dumps(about).encode(), hosted)
+            ports[_PORT] = addresses[0]
         return cls(
             core,
             ZMQServerInfo("TransferQueueController", name, "127.0.0.1", ports),

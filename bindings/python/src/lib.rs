@@ -30,6 +30,8 @@ mod _core {
     #[pymodule_export]
     use super::engine::planned::{PlannedGet, PlannedPut};
     #[pymodule_export]
+    use super::engine::unit::StorageUnit;
+    #[pymodule_export]
     use super::engine::waiting::Subscription;
     #[pymodule_export]
     use super::fence::ExportedBytes;

@@ -69,12 +69,7 @@ struct Queue {
 }
 
 impl Bulk {
-    pub(crate) fn new(
-        way: Arc<Way>,
-        session: u64,
-        deadline: Duration,
-        connections: usize,
-    ) -> Self {
+    pub(crate) fn new(way: Arc<Way>, session: u64, deadline: Duration, connections: usize) -> Self {
         Self {
             way,
             session,
@@ -191,7 +186,11 @@ impl Drop for Bulk {
 
 impl Transfer {
     /// Carries stripes until none is left.
-    async fn carry(self: Arc<Self>, way: Arc<Way>, idle: Arc<Mutex<Vec<Stream>>>) -> io::Result<()> {
+    async fn carry(
+        self: Arc<Self>,
+        way: Arc<Way>,
+        idle: Arc<Mutex<Vec<Stream>>>,
+    ) -> io::Result<()> {
         loop {
             if self.queue().stripes.is_empty() {
                 return Ok(());
@@ -226,7 +225,11 @@ impl Transfer {
 
     /// Carries stripes over one connection, and gives it back when none is left. What was asked for
     /// and not brought home when it is lost stands in `under_way`.
-    async fn over(&self, connection: Stream, under_way: &mut VecDeque<usize>) -> io::Result<Stream> {
+    async fn over(
+        &self,
+        connection: Stream,
+        under_way: &mut VecDeque<usize>,
+    ) -> io::Result<Stream> {
         let (mut read, mut write) = tokio::io::split(connection);
         let mut ended = false;
         loop {

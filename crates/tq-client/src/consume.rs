@@ -9,9 +9,10 @@ use tq_wire::proto::{
     ClaimMessage, FetchChosenMessage, FetchMessage, FieldsRequest, Indexes, ReadyRequest,
     ResetRequest, SamplerRequest, TaskRequest,
 };
+use tq_wire::request_id::RequestId;
 use tq_wire::texts::{count, indexes, names};
 
-use crate::remote::{Remote, call};
+use crate::remote::{Remote, call, change};
 use crate::samples::batch_of;
 
 impl Remote {
@@ -21,7 +22,7 @@ impl Remote {
     /// As there, and as every call, see [`Remote`].
     pub fn set_sampler(&self, config: SamplerConfig) -> Result<()> {
         let request = SamplerRequest::of(&config);
-        self.ask(call!(set_sampler, request)).map(drop)
+        self.ask(change!(set_sampler, request)).map(drop)
     }
 
     /// Samples a batch and marks it consumed.
@@ -30,7 +31,7 @@ impl Remote {
     /// As there, and as every call, see [`Remote`].
     pub fn fetch(&self, request: &FetchRequest) -> Result<Option<BatchColumns>> {
         let request = FetchMessage::of(request);
-        self.ask(call!(fetch, request))?.read()
+        self.ask(change!(fetch, request))?.read()
     }
 
     /// Has the host's own sampler choose a batch, which is marked consumed. `config` is what the
@@ -47,7 +48,7 @@ impl Remote {
             request: Some(FetchMessage::of(request)),
             config,
         };
-        self.ask(call!(fetch_chosen, message))?.read()
+        self.ask(change!(fetch_chosen, message))?.read()
     }
 
     /// The samples that are ready for a task.
@@ -88,7 +89,7 @@ impl Remote {
     /// As there, and as every call, see [`Remote`].
     pub fn claim(&self, claim: Claim<'_>) -> Result<BatchColumns> {
         let request = ClaimMessage::of(&claim);
-        batch_of(self.ask(call!(claim, request))?)
+        batch_of(self.ask(change!(claim, request))?)
     }
 
     /// Which samples a task has consumed.
@@ -124,7 +125,7 @@ impl Remote {
             task: task.map(String::from),
             indexes: indexes.map(Indexes::of),
         };
-        Ok(count(self.ask(call!(reset_consumption, request))?.count))
+        Ok(count(self.ask(change!(reset_consumption, request))?.count))
     }
 
     /// Which samples have which fields.

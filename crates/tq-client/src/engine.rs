@@ -2,8 +2,8 @@
 
 use tq_controller::sampler::SamplerConfig;
 use tq_controller::{
-    BatchColumns, Changes, FetchRequest, FieldSelection, PlacedRows, Published, Receipts, Selected, Selection,
-    StatusColumns, Tags,
+    BatchColumns, Changes, FetchRequest, FieldSelection, PlacedRows, Published, Receipts, Selected,
+    Selection, StatusColumns, Tags,
 };
 use tq_engine::wait::Wake;
 use tq_engine::{

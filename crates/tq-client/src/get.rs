@@ -218,7 +218,12 @@ impl Remote {
             runs.fold(0, u64::saturating_add)
         };
         let sizes: Vec<u64> = described.iter().map(bytes).collect();
-        let too_large = || Error::new(ErrorKind::Internal, "the host found more than 64 bits of bytes");
+        let too_large = || {
+            Error::new(
+                ErrorKind::Internal,
+                "the host found more than 64 bits of bytes",
+            )
+        };
         let space = ReadSpace::new(sizes.iter().copied()).ok_or_else(too_large)?;
         let mut extents = Vec::new();
         if space.bytes() > 0 {
@@ -227,7 +232,10 @@ impl Remote {
             let stripes = loan.stripes(STRIPE_BYTES);
             bulk.fetch(number, &stripes)?;
             let filled = stripes.join().ok_or_else(|| {
-                Error::new(ErrorKind::Internal, "a read was fetched and is still being fetched")
+                Error::new(
+                    ErrorKind::Internal,
+                    "a read was fetched and is still being fetched",
+                )
             })?;
             let starts = space.columns().iter().filter(|range| !range.is_empty());
             let cuts: Vec<u64> = starts.map(|range| range.start).skip(1).collect();

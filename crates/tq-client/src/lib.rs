@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`config`] | deadlines and names |
 //! | [`remote`] | connect, close, and how every call is made |
+//! | `requests` | numbers of requests, so that each is carried out once |
 //! | `link` | one connection and its session |
 //! | `tether` | segments of the host, and what keeps them ours |
 //! | `tcp`, `bulk` | the way to another machine, and payload on it |
@@ -33,6 +34,7 @@ mod listing;
 pub mod membership;
 pub mod put;
 pub mod remote;
+mod requests;
 mod samples;
 mod tcp;
 mod tether;

@@ -5,9 +5,10 @@ use tq_controller::{Changes, Selected, Selection};
 use tq_engine::{Listing, Usage};
 use tq_proto::{PartitionId, Result};
 use tq_wire::proto::{self, ChangesRequest, ListRequest, Nothing, PartitionRequest, SelectRequest};
+use tq_wire::request_id::RequestId;
 use tq_wire::texts::texts;
 
-use crate::remote::{Remote, call};
+use crate::remote::{Remote, call, change};
 
 impl Remote {
     /// Keys and tags of one partition, or of all.
@@ -91,7 +92,7 @@ impl Remote {
     pub fn select(&self, partition: &str, selection: &Selection) -> Result<Selected> {
         if selection.claim_for.is_some() {
             let request = SelectRequest::of(partition, selection);
-            return self.ask(call!(select, request))?.read();
+            return self.ask(change!(select, request))?.read();
         }
         self.ask_again(|| call!(select, SelectRequest::of(partition, selection)))?
             .read()
@@ -103,7 +104,7 @@ impl Remote {
     /// As there, and as every call, see [`Remote`].
     pub fn evict(&self, partition: &str, selection: &Selection) -> Result<Selected> {
         let request = SelectRequest::of(partition, selection);
-        self.ask(call!(evict, request))?.read()
+        self.ask(change!(evict, request))?.read()
     }
 }
 

@@ -36,7 +36,9 @@ impl Orders {
     pub(crate) fn carry_out(&self, orders: Vec<Order>) {
         let engine = self.lock().clone();
         let Some(engine) = engine else {
-            return tracing::warn!("a host gives orders, but this process is no storage unit of it");
+            return tracing::warn!(
+                "a host gives orders, but this process is no storage unit of it"
+            );
         };
         for order in orders {
             let number = order.number;
@@ -109,8 +111,11 @@ impl Membership {
             .name("tq-unit".into())
             .spawn(move || member.stay(&heard))
             .map_err(|error| {
-                Error::new(ErrorKind::System, "the system gave no thread for a storage unit")
-                    .caused_by(error)
+                Error::new(
+                    ErrorKind::System,
+                    "the system gave no thread for a storage unit",
+                )
+                .caused_by(error)
             })?;
         Ok(Self {
             controller,
@@ -161,7 +166,11 @@ impl Member {
         if !reply.keeps {
             // Of no use to a controller that does not know of it.
             self.engine.drop_all_stored();
-            self.controller.shared.orders.done.store(0, Ordering::Release);
+            self.controller
+                .shared
+                .orders
+                .done
+                .store(0, Ordering::Release);
         }
         self.unit.id = UnitId(reply.id);
         self.epoch = reply.epoch;

@@ -10,13 +10,15 @@ use tq_proto::{Error, ErrorKind, GlobalIndex, Result, UnitId};
 use tq_storage::ColumnPlan;
 use tq_wire::limits::INLINE_BYTES;
 use tq_wire::proto::{
-    self, BeginPutRequest, BeginStoreRequest, HoldRequest, PublishRequest, PutRequest, Target, Texts,
+    self, BeginPutRequest, BeginStoreRequest, HoldRequest, PublishRequest, PutRequest, Target,
+    Texts,
 };
+use tq_wire::request_id::RequestId;
 use tq_wire::texts::numbers;
 
 use crate::filling::Filling;
 use crate::link::Link;
-use crate::remote::{Remote, call};
+use crate::remote::{Remote, call, change};
 
 /// A batch that is being put. Dropping it undoes it.
 pub struct RemotePut {
@@ -210,7 +212,7 @@ impl Remote {
             number,
             tags,
         };
-        let published = self.ask_over(link, call!(publish, request));
+        let published = self.ask_from(link, change!(publish, request));
         if let Err(error) = &published
             && error.kind() == ErrorKind::DeadlineExceeded
         {
@@ -263,17 +265,18 @@ impl RemotePut {
                 columns,
             } => {
                 let request = PutRequest {
-                    target: Some(target.clone()),
-                    columns: plans.clone(),
-                    payload: payload.clone(),
+                    target: Some(target),
+                    columns: plans,
+                    payload,
                     tags: tags.clone(),
                 };
-                match remote.ask(call!(put, request)) {
+                match remote.ask(change!(put, &request)) {
                     // Another unit may have room.
                     Err(error) if error.kind() == ErrorKind::CapacityExceeded => {
-                        let mut state = remote.borrow(&target, &plans)?;
+                        let target = request.target.unwrap_or_default();
+                        let mut state = remote.borrow(&target, &request.columns)?;
                         if let State::Elsewhere { rows, .. } = &mut state {
-                            copy(&payload, &columns, rows.columns_mut());
+                            copy(&request.payload, &columns, rows.columns_mut());
                             self.state = state;
                             return self.publish_wire(tags);
                         }

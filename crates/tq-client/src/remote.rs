@@ -15,10 +15,12 @@ use tq_arena::{Arena, ArenaConfig, WarmPool};
 use tq_proto::{Error, ErrorKind, Result};
 use tq_wire::address::Address;
 use tq_wire::error::from_status;
+use tq_wire::request_id::RequestId;
 
 use crate::config::ConnectConfig;
 use crate::link::{Calls, Link};
 use crate::membership::Orders;
+use crate::requests::Requests;
 use crate::units::{Units, end_all};
 
 /// How much later than its deadline a call is given up on where not even its deadline is noticed.
@@ -36,8 +38,9 @@ const LARGE_SEGMENT_BYTES: u64 = 1 << 30;
 ///
 /// - `DeadlineExceeded`: there was no answer in time. What changes something may have been carried
 ///   out all the same.
-/// - `Unavailable`: the host cannot be reached, or was lost during the call. Calls that only read
-///   are made once more over a new connection before that is said; others may have been carried out.
+/// - `Unavailable`: the host cannot be reached, or was lost during the call. Calls are made once more
+///   over a new connection before that is said; those that change something are numbered, so that the
+///   host carries them out once. When it is said, they may have been carried out.
 /// - `Closed`: this engine was closed, here or at the host; `Forked`: in a forked child.
 #[derive(Clone)]
 pub struct Remote {
@@ -56,6 +59,8 @@ pub(crate) struct Shared {
     mending: Mutex<u64>,
     /// As in `mending`, to be read without waiting.
     attempts: AtomicU64,
+    /// Numbers of the requests that change something.
+    pub(crate) requests: Requests,
     /// Connections to the storage units of the host's cluster.
     pub(crate) units: Units,
     /// What is done with the orders that the host gives, where this process is a unit of its.
@@ -87,6 +92,21 @@ macro_rules! call {
     }};
 }
 pub(crate) use call;
+
+/// One call that changes something, as a function of the connection's calls that can be called
+/// again: the host knows by its id that it is the same.
+macro_rules! change {
+    ($call:ident, $request:expr) => {{
+        let request = $request;
+        move |mut calls: $crate::link::Calls, deadline: std::time::Duration, id: RequestId| {
+            let mut request = tonic::Request::new(request.clone());
+            request.set_timeout(deadline);
+            id.write(request.metadata_mut());
+            async move { calls.$call(request).await.map(tonic::Response::into_inner) }
+        }
+    }};
+}
+pub(crate) use change;
 
 impl Remote {
     /// Connects to the host at `address` (`unix:<directory>` or `tcp:<host>:<port>`).
@@ -130,7 +150,10 @@ impl Remote {
         };
         let handle = runtime.handle().clone();
         let shared = Shared::new(address, config, handle, link, orders, memory);
-        *shared.runtime.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime);
+        *shared
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(runtime);
         Ok(Self {
             shared: Arc::new(shared),
         })
@@ -256,15 +279,37 @@ impl Remote {
         Ok(link)
     }
 
-    /// Makes a call that changes something: once.
+    /// Makes a call that changes something; again, where the host was lost meanwhile and is back. It
+    /// is carried out once all the same.
     pub(crate) fn ask<R, F, A>(&self, call: F) -> Result<R>
     where
         R: Send + 'static,
-        F: FnOnce(Calls, Duration) -> A,
+        F: Fn(Calls, Duration, RequestId) -> A,
         A: Future<Output = Result<R, Status>> + Send + 'static,
     {
         let link = self.link()?;
-        self.ask_over(&link, call)
+        self.ask_from(&link, call)
+    }
+
+    /// As [`Self::ask`], the first time over `link`.
+    pub(crate) fn ask_from<R, F, A>(&self, link: &Link, call: F) -> Result<R>
+    where
+        R: Send + 'static,
+        F: Fn(Calls, Duration, RequestId) -> A,
+        A: Future<Output = Result<R, Status>> + Send + 'static,
+    {
+        let request = self.shared.requests.begin();
+        let attempt = |link: &Link| {
+            let id = request.id();
+            self.ask_over(link, |calls, deadline| call(calls, deadline, id))
+        };
+        match attempt(link) {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                let link = self.link().map_err(|again| again.caused_by(error))?;
+                attempt(&link)
+            }
+            done => done,
+        }
     }
 
     /// Makes a call that only reads: again, where the host was lost meanwhile and is back.
@@ -334,6 +379,7 @@ impl Shared {
             link: Mutex::new(link),
             mending: Mutex::default(),
             attempts: AtomicU64::new(0),
+            requests: Requests::default(),
             units: Units::default(),
             orders,
             local: memory.local,

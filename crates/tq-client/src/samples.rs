@@ -8,9 +8,10 @@ use tq_wire::proto::{
     KeysRequest, OptionalTexts, PartitionRequest, SetReceiptsRequest, SetTagsRequest, Texts,
 };
 use tq_wire::tags::tags;
+use tq_wire::request_id::RequestId;
 use tq_wire::texts::{count, names, numbers, to_positions};
 
-use crate::remote::{Remote, call};
+use crate::remote::{Remote, call, change};
 
 /// What a reply that always tells of a batch must have.
 pub(crate) fn batch_of(reply: proto::BatchReply) -> Result<BatchColumns> {
@@ -32,7 +33,7 @@ impl Remote {
             partition: partition.into(),
             keys: Some(Texts::of(keys)),
         };
-        Ok(count(self.ask(call!(clear, request))?.count))
+        Ok(count(self.ask(change!(clear, request))?.count))
     }
 
     /// Clears samples by global index.
@@ -44,7 +45,7 @@ impl Remote {
             partition: partition.into(),
             global_indexes: numbers(indexes),
         };
-        Ok(count(self.ask(call!(clear_indexes, request))?.count))
+        Ok(count(self.ask(change!(clear_indexes, request))?.count))
     }
 
     /// Clears a partition with all its samples.
@@ -55,7 +56,7 @@ impl Remote {
         let request = PartitionRequest {
             partition: partition.into(),
         };
-        Ok(self.ask(call!(clear_partition, request))?.count.map(count))
+        Ok(self.ask(change!(clear_partition, request))?.count.map(count))
     }
 
     /// Appends samples without keys and fields.
@@ -73,7 +74,7 @@ impl Remote {
             fields: names(&fields),
             count: count as u64,
         };
-        batch_of(self.ask(call!(insert, request))?)
+        batch_of(self.ask(change!(insert, request))?)
     }
 
     /// Reserves samples for a partition that does not exist yet.
@@ -85,7 +86,7 @@ impl Remote {
             partition: partition.into(),
             count: count as u64,
         };
-        self.ask(call!(preallocate, request)).map(drop)
+        self.ask(change!(preallocate, request)).map(drop)
     }
 
     /// Metadata of all samples of a partition.
@@ -170,7 +171,7 @@ impl Remote {
             tags: Some(proto::Tags::of(&tags)),
             replace,
         };
-        Ok(count(self.ask(call!(set_tags, request))?.count))
+        Ok(count(self.ask(change!(set_tags, request))?.count))
     }
 
     /// Merges receipts into those of samples, one set per sample.
@@ -188,7 +189,7 @@ impl Remote {
             global_indexes: numbers(indexes),
             receipts: Some(proto::Receipts::of(&receipts)),
         };
-        Ok(count(self.ask(call!(set_receipts, request))?.count))
+        Ok(count(self.ask(change!(set_receipts, request))?.count))
     }
 }
 

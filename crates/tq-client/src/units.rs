@@ -13,8 +13,9 @@ use tq_storage::ColumnRead;
 use tq_wire::address::Address;
 use tq_wire::proto::{LostRowsRequest, Nothing, Unit};
 
+use tq_wire::request_id::RequestId;
 use crate::config::ConnectConfig;
-use crate::remote::{Remote, call};
+use crate::remote::{Remote, call, change};
 
 /// A unit that cannot be reached within this is as good as lost.
 const REACH_LIMIT: Duration = Duration::from_secs(2);
@@ -59,7 +60,7 @@ impl Remote {
             partition: partition.map(Into::into),
             reset: true,
         };
-        Ok(self.ask(call!(lost_rows, request))?.read())
+        Ok(self.ask(change!(lost_rows, request))?.read())
     }
 
     /// The connection to a unit.
@@ -170,7 +171,10 @@ impl Remote {
         }
         let unit = spread.known.iter().find(|unit| unit.id == share.unit);
         let unit = unit.ok_or_else(|| {
-            Error::new(ErrorKind::Internal, format!("storage unit {} is not described", share.unit))
+            Error::new(
+                ErrorKind::Internal,
+                format!("storage unit {} is not described", share.unit),
+            )
         })?;
         let read = self
             .unit(unit)
@@ -190,7 +194,10 @@ fn joined(
     thread: Result<thread::ScopedJoinHandle<'_, Result<Vec<ColumnRead>>>>,
 ) -> Result<Vec<ColumnRead>> {
     thread?.join().unwrap_or_else(|_| {
-        Err(Error::new(ErrorKind::Internal, "a read of a storage unit panicked"))
+        Err(Error::new(
+            ErrorKind::Internal,
+            "a read of a storage unit panicked",
+        ))
     })
 }
 

@@ -232,7 +232,10 @@ mod tests {
     fn rows_of_the_own_unit_are_recorded_nowhere() {
         let mut controller = Controller::new();
         let fields = ["f".into()];
-        assert_eq!(controller.place(UnitId::HOME, &fields, &indexes(&[1, 2])), []);
+        assert_eq!(
+            controller.place(UnitId::HOME, &fields, &indexes(&[1, 2])),
+            []
+        );
         assert!(controller.placement.fields.is_empty());
         assert_eq!(controller.units_of("f", &indexes(&[1])), None);
         // New rows have no bytes at home that could be dropped, but that is not known here.

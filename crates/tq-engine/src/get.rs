@@ -219,7 +219,9 @@ impl Embedded {
         let others = occurring.into_iter().filter(|unit| *unit != UnitId::HOME);
         let known = others.map(|unit| {
             self.shared.units.reachable(unit).map_err(|lost| {
-                let rows = units.iter().flat_map(|of_field| of_field.iter().zip(indexes));
+                let rows = units
+                    .iter()
+                    .flat_map(|of_field| of_field.iter().zip(indexes));
                 let mut own: Vec<_> = rows
                     .filter(|(of_row, _)| **of_row == unit)
                     .map(|(_, index)| *index)
@@ -333,7 +335,11 @@ const NAMED: usize = 5;
 /// The error for rows in a unit that cannot be reached.
 #[must_use]
 pub fn unreadable(cause: Error, indexes: &[GlobalIndex]) -> Error {
-    let named: Vec<_> = indexes.iter().take(NAMED).map(|index| format!("{index:?}")).collect();
+    let named: Vec<_> = indexes
+        .iter()
+        .take(NAMED)
+        .map(|index| format!("{index:?}"))
+        .collect();
     let more = match indexes.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),

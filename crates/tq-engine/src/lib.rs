@@ -36,5 +36,5 @@ pub use embedded::{Embedded, Usage};
 pub use get::{Batch, Found, Spread};
 pub use list::Listing;
 pub use put::Put;
-pub use units::{Order, Orders, Placing, PlacementPolicy, UnitHello, UnitInfo, UnitSeat};
+pub use units::{Order, Orders, PlacementPolicy, Placing, UnitHello, UnitInfo, UnitSeat};
 pub use wait::{Interest, Subscription};

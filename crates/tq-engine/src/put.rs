@@ -235,9 +235,7 @@ impl Put {
     /// [`PendingPut::places`]. `None` for a column without bytes.
     #[must_use]
     pub fn places(&self) -> Vec<Option<SegmentRange>> {
-        self.pending()
-            .map(PendingPut::places)
-            .unwrap_or_default()
+        self.pending().map(PendingPut::places).unwrap_or_default()
     }
 
     /// Where the memory of all columns lies; see [`PendingPut::place`].

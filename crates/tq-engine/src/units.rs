@@ -150,9 +150,8 @@ impl UnitBoard {
             return UnitId::HOME;
         }
         let mut known = self.lock();
-        let has_room = |(id, _, free): &(UnitId, bool, u64)| {
-            *free >= bytes && !placing.avoid.contains(id)
-        };
+        let has_room =
+            |(id, _, free): &(UnitId, bool, u64)| *free >= bytes && !placing.avoid.contains(id);
         let is_local = |host: &str| !host.is_empty() && host == placing.host;
         let own = (UnitId::HOME, is_local(host_id()), home);
         let others = known.values().filter(|unit| unit.orders.is_some());
@@ -161,9 +160,14 @@ impl UnitBoard {
             let free = unit.info.capacity_bytes.saturating_sub(used);
             (unit.info.id, is_local(&unit.info.host), free)
         });
-        let candidates: Vec<_> = std::iter::once(own).chain(others).filter(has_room).collect();
+        let candidates: Vec<_> = std::iter::once(own)
+            .chain(others)
+            .filter(has_room)
+            .collect();
         let emptiest = |local_only: bool| {
-            let fit = candidates.iter().filter(|(_, local, _)| *local || !local_only);
+            let fit = candidates
+                .iter()
+                .filter(|(_, local, _)| *local || !local_only);
             // Of equally empty ones the first, so that an idle cluster fills one after the other.
             fit.max_by_key(|(id, _, free)| (*free, std::cmp::Reverse(*id)))
         };
@@ -261,7 +265,10 @@ impl Embedded {
         if hello.addresses.is_empty() {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("storage unit {:?} has no address; have it serve first", hello.name),
+                format!(
+                    "storage unit {:?} has no address; have it serve first",
+                    hello.name
+                ),
             ));
         }
         let mut known = self.shared.units.lock();
@@ -285,7 +292,8 @@ impl Embedded {
         let (joined, given, open) = former.map_or_else(Default::default, |former| {
             (former.joined, former.given, former.open)
         });
-        open.iter().for_each(|(number, order)| orders(*number, order));
+        open.iter()
+            .for_each(|(number, order)| orders(*number, order));
         known.insert(
             id,
             Record {
@@ -321,7 +329,11 @@ impl Embedded {
         if let Some(record) = self.shared.units.lock().get_mut(&unit) {
             record.info.used_bytes = used_bytes;
             record.placed = 0;
-            while record.open.front().is_some_and(|(number, _)| *number <= done) {
+            while record
+                .open
+                .front()
+                .is_some_and(|(number, _)| *number <= done)
+            {
                 record.open.pop_front();
             }
         }

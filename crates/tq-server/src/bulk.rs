@@ -57,7 +57,9 @@ async fn fill(stream: &mut Stream, sessions: &Sessions, request: Request) -> io:
         Ok(mut stripe) => {
             stream.read_exact(stripe.as_mut_slice()).await?;
             drop(stripe);
-            stream.write_all(&answer(Status::Done, request.bytes)).await?;
+            stream
+                .write_all(&answer(Status::Done, request.bytes))
+                .await?;
             stream.flush().await
         }
         Err(status) => {
@@ -74,13 +76,10 @@ async fn fetch(stream: &mut Stream, sessions: &Sessions, request: Request) -> io
         .get(request.session)
         .ok()
         .and_then(|session| session.read(request.number));
-    let slices = read
-        .as_ref()
-        .ok_or(Status::Ended)
-        .and_then(|read| {
-            read.slices(request.offset, request.bytes)
-                .ok_or(Status::OutOfRange)
-        });
+    let slices = read.as_ref().ok_or(Status::Ended).and_then(|read| {
+        read.slices(request.offset, request.bytes)
+            .ok_or(Status::OutOfRange)
+    });
     match slices {
         Ok(slices) => {
             let head = answer(Status::Done, request.bytes);

@@ -15,6 +15,7 @@
 //! | `incoming` | connections, of the same user only |
 //! | `tcp` | connections of other hosts, which know the secret |
 //! | `session`, `held` | what a guest holds |
+//! | `replies` | requests that are made again are carried out once |
 //! | `bulk` | payload of guests on other hosts |
 //! | `bell` | wakes on their way to a guest |
 //! | `door` | segments handed out |
@@ -28,6 +29,7 @@ mod door;
 mod gateway;
 mod held;
 mod incoming;
+mod replies;
 pub mod server;
 mod session;
 mod tcp;

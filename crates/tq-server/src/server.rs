@@ -82,6 +82,7 @@ impl Server {
             sessions: Arc::clone(&sessions),
             about: config.about,
             sampler: config.sampler,
+            replies: Arc::default(),
         };
         let mut running = Running {
             calls: vec![runtime.spawn(serve(gateway.clone(), calls, stopped.clone(), None))],

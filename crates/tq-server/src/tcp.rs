@@ -67,8 +67,11 @@ impl Port {
             )
             .caused_by(error)
         };
-        let addresses: Vec<SocketAddr> =
-            asked.authority().to_socket_addrs().map_err(refused)?.collect();
+        let addresses: Vec<SocketAddr> = asked
+            .authority()
+            .to_socket_addrs()
+            .map_err(refused)?
+            .collect();
         let listener = std::net::TcpListener::bind(addresses.as_slice()).map_err(refused)?;
         listener.set_nonblocking(true).map_err(refused)?;
         let bound = listener.local_addr().map_err(refused)?;
@@ -78,8 +81,10 @@ impl Port {
             None if bound.ip().is_unspecified() => {
                 return Err(Error::new(
                     ErrorKind::InvalidArgument,
-                    format!("{asked} is no address that others could connect to; say also which \
-                             one they are to use"),
+                    format!(
+                        "{asked} is no address that others could connect to; say also which \
+                             one they are to use"
+                    ),
                 ));
             }
             None => bound.ip().to_string(),

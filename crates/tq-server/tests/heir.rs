@@ -75,6 +75,7 @@ fn guest() {
             ..Target::default()
         }),
         columns: proto::ColumnPlan::of(&[plan]),
+        ..BeginPutRequest::default()
     };
     let begun = caller.0.block_on(calls.begin_put(request)).unwrap();
     let places = begun.into_inner().read(1).unwrap();

@@ -53,9 +53,7 @@ impl ColumnLayout {
     pub fn bytes(&self, rows: usize) -> Option<u64> {
         let sum = |sum: u64, bytes: Option<u64>| sum.checked_add(bytes?);
         match self {
-            Self::Dense { dtype, row_shape } => {
-                dtype.byte_len(row_shape)?.checked_mul(rows as u64)
-            }
+            Self::Dense { dtype, row_shape } => dtype.byte_len(row_shape)?.checked_mul(rows as u64),
             Self::Jagged { dtype, row_shapes } if row_shapes.rank() == 0 => {
                 (dtype.item_size() as u64).checked_mul(row_shapes.rows() as u64)
             }

@@ -35,8 +35,10 @@ impl ColumnRead {
                 }
             }
         }
-        let origins: Vec<(usize, usize)> =
-            origins.into_iter().collect::<Option<_>>().ok_or_else(refused)?;
+        let origins: Vec<(usize, usize)> = origins
+            .into_iter()
+            .collect::<Option<_>>()
+            .ok_or_else(refused)?;
         let mut offsets = Vec::with_capacity(parts.len());
         for (_, part) in &parts {
             offsets.push((whole.sources.len() as u32, whole.leases.len() as u32));

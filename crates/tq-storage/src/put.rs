@@ -130,11 +130,13 @@ impl PendingPut {
     #[must_use]
     pub fn places(&self) -> Vec<Option<SegmentRange>> {
         let range = |place: &Place| {
-            self.place.filter(|_| place.bytes > 0).map(|whole| SegmentRange {
-                offset: whole.offset + place.offset,
-                len: place.bytes,
-                ..whole
-            })
+            self.place
+                .filter(|_| place.bytes > 0)
+                .map(|whole| SegmentRange {
+                    offset: whole.offset + place.offset,
+                    len: place.bytes,
+                    ..whole
+                })
         };
         self.layout.places.iter().map(range).collect()
     }

@@ -16,12 +16,20 @@ fn rows_of_one_field_go_and_the_others_stay() {
     assert_eq!(unit.remove_rows("unknown", &indexes(0..5)), 0);
     assert_eq!(unit.usage().samples, 2);
     assert!(unit.has("a", indexes(0..1)[0]) && !unit.has("a", indexes(1..2)[0]));
-    assert!(is_pattern(&read_one(&unit, &indexes(0..2), "b"), &indexes(0..2), 100, 2));
+    assert!(is_pattern(
+        &read_one(&unit, &indexes(0..2), "b"),
+        &indexes(0..2),
+        100,
+        2
+    ));
     // The room of the sample that has no field any more is another's.
     put(&unit, &indexes(7..8), "a", 100, 3);
     assert_eq!(unit.clear_all(), 3);
     let usage = unit.usage();
-    assert_eq!((usage.samples, usage.pending_samples, usage.fields), (0, 0, 0));
+    assert_eq!(
+        (usage.samples, usage.pending_samples, usage.fields),
+        (0, 0, 0)
+    );
     assert_eq!(usage.arena.in_use(), 0);
 }
 
@@ -32,7 +40,12 @@ fn a_put_in_flight_outlives_the_removal_of_rows() {
     let again = begin_filled(&unit, &indexes(0..1), "a", 100, 5).unwrap();
     assert_eq!(unit.remove_rows("a", &indexes(0..1)), 1);
     assert_eq!(again.commit().unwrap(), []);
-    assert!(is_pattern(&read_one(&unit, &indexes(0..1), "a"), &indexes(0..1), 100, 5));
+    assert!(is_pattern(
+        &read_one(&unit, &indexes(0..1), "a"),
+        &indexes(0..1),
+        100,
+        5
+    ));
     assert_eq!(unit.clear(&indexes(0..1)), 1);
     assert_eq!(unit.usage().pending_samples, 0);
 }
@@ -42,7 +55,12 @@ fn reads_of_two_units_are_one_read_in_the_order_asked_for() {
     let (left, right) = (unit(None, u64::MAX), unit(None, u64::MAX));
     put(&left, &indexes(0..4), "x", 1000, 0);
     put(&right, &indexes(4..8), "x", 1000, 0);
-    let some = |numbers: &[u64]| numbers.iter().map(|n| indexes(*n..*n + 1)[0]).collect::<Vec<_>>();
+    let some = |numbers: &[u64]| {
+        numbers
+            .iter()
+            .map(|n| indexes(*n..*n + 1)[0])
+            .collect::<Vec<_>>()
+    };
     let parts = || {
         vec![
             (vec![1, 2, 5], read_one(&left, &some(&[0, 1, 3]), "x")),

@@ -35,9 +35,7 @@ impl Address {
         }
         Err(Error::new(
             ErrorKind::InvalidArgument,
-            format!(
-                "{text:?} is no address of a host; give unix:<directory> or tcp:<host>:<port>"
-            ),
+            format!("{text:?} is no address of a host; give unix:<directory> or tcp:<host>:<port>"),
         ))
     }
 }
@@ -201,7 +199,12 @@ mod tests {
 
     #[test]
     fn addresses_are_read_as_they_are_written() {
-        for text in ["unix:/run/tq", "tcp:10.0.0.1:80", "tcp:node-7:9", "tcp:[::1]:65535"] {
+        for text in [
+            "unix:/run/tq",
+            "tcp:10.0.0.1:80",
+            "tcp:node-7:9",
+            "tcp:[::1]:65535",
+        ] {
             assert_eq!(Address::parse(text).unwrap().to_string(), text);
         }
         let Address::Unix(address) = Address::parse("unix:/run/tq").unwrap() else {
@@ -214,8 +217,17 @@ mod tests {
     fn other_words_and_long_paths_are_refused() {
         let long = format!("unix:/{}", "d".repeat(200));
         for text in [
-            "", "unix:", "/run/tq", &long, "tcp:", "tcp:host", "tcp::1", "tcp:host:x", "tcp:::1",
-            "tcp:host:65536", "tcp:[::1:5",
+            "",
+            "unix:",
+            "/run/tq",
+            &long,
+            "tcp:",
+            "tcp:host",
+            "tcp::1",
+            "tcp:host:x",
+            "tcp:::1",
+            "tcp:host:65536",
+            "tcp:[::1:5",
         ] {
             let error = Address::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{text:?}");

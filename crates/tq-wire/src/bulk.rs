@@ -206,7 +206,12 @@ mod tests {
     fn requests_and_answers_are_read_as_they_are_written() {
         assert_eq!(Request::read(&REQUEST.write()), Some(REQUEST));
         assert_eq!(REQUEST.stripe(), 3);
-        for status in [Status::Done, Status::Ended, Status::OutOfRange, Status::Busy] {
+        for status in [
+            Status::Done,
+            Status::Ended,
+            Status::OutOfRange,
+            Status::Busy,
+        ] {
             assert_eq!(read_answer(&answer(status, 9)), Some((status, 9)));
         }
     }
@@ -219,7 +224,10 @@ mod tests {
             lie[place] = value;
             assert_eq!(Request::read(&lie), None, "byte {place} as {value}");
         }
-        let none = Request { bytes: 0, ..REQUEST };
+        let none = Request {
+            bytes: 0,
+            ..REQUEST
+        };
         assert_eq!(Request::read(&none.write()), None);
         let mut lie = answer(Status::Done, 1);
         lie[0] = 4;

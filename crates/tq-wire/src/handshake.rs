@@ -62,7 +62,12 @@ where
     stream.write_all(&proof).await?;
     stream.flush().await?;
     let mut welcome = [0; 8];
-    read(stream, &mut welcome, "the host does not take this process's secret").await?;
+    read(
+        stream,
+        &mut welcome,
+        "the host does not take this process's secret",
+    )
+    .await?;
     match u64::from_le_bytes(welcome) {
         WELCOME => Ok(()),
         _ => Err(refused("the host does not take this process in")),
@@ -141,7 +146,9 @@ mod tests {
 
     /// Caller and host talk over a pipe in memory.
     fn meet(ours: u8, theirs: u8) -> (io::Result<()>, io::Result<Purpose>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let (mut near, mut far) = tokio::io::duplex(1024);
             let host = tokio::spawn(async move { answer(&mut far, &secret(theirs)).await });
@@ -167,7 +174,9 @@ mod tests {
 
     #[test]
     fn another_protocol_is_refused_before_anything_is_said() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let (mut near, mut far) = tokio::io::duplex(1024);
             let text = b"GET / HTTP/1.1\r\nHost: somewhere.example\r\n\r\n";
@@ -183,7 +192,9 @@ mod tests {
 
     #[test]
     fn a_host_that_only_echoes_proves_nothing() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let (mut near, mut far) = tokio::io::duplex(1024);
             let echo = tokio::spawn(async move {
@@ -192,7 +203,9 @@ mod tests {
                 far.write_all(&[0; CHALLENGE_BYTES]).await.unwrap();
                 far
             });
-            let error = call(&mut near, &secret(1), Purpose::Calls).await.unwrap_err();
+            let error = call(&mut near, &secret(1), Purpose::Calls)
+                .await
+                .unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
             drop(echo.await.unwrap());
         });

@@ -21,6 +21,7 @@
 //! | [`secret`], [`handshake`] | what a peer on TCP proves before anything else |
 //! | [`bulk`] | payload on connections of its own |
 //! | [`stream`], [`tls`] | a TCP connection, with TLS or without |
+//! | [`request_id`] | numbers of requests that are carried out once |
 //! | [`limits`] | sizes and versions that both ends keep to |
 
 pub mod address;
@@ -37,6 +38,7 @@ mod malformed;
 mod places;
 pub mod proto;
 mod receipts;
+pub mod request_id;
 pub mod secret;
 mod select;
 pub mod stream;

@@ -14,8 +14,8 @@ use tq_controller::{
     BatchColumns, Changes, Comparison, FieldColumns, FieldSelection, KeyChange, Predicate,
     Published, Receipts, Selected, Selection, SelectionCounts, StatusColumns, TagValue, Tags,
 };
-use tq_engine::Listing;
-use tq_proto::{DType, FieldName, GlobalIndex, RowShapes};
+use tq_engine::{Listing, Order, Spread, UnitInfo};
+use tq_proto::{DType, ErrorKind, FieldName, GlobalIndex, RowShapes, UnitId};
 use tq_storage::{ColumnDescription, ColumnLayout, ColumnPlan, RowsPart};
 use tq_wire::proto;
 
@@ -312,7 +312,7 @@ proptest! {
     #[test]
     fn places_return(places in vec(option::of(range()), 0..5)) {
         let places: Vec<_> = places.into_iter().map(|p| p.filter(|p| p.len > 0)).collect();
-        let read = carried(&proto::LoanReply::of(&places)).read(places.len()).unwrap();
+        let read = carried(&proto::LoanReply::of(&places, None)).read(places.len()).unwrap();
         prop_assert_eq!(read, places);
     }
 
@@ -455,4 +455,70 @@ fn each_lie_of_a_tag_column_is_an_error() {
     }
     assert!(honest.read(2).is_err());
     assert_eq!(honest.read(1).unwrap(), [tags]);
+}
+
+#[test]
+fn columns_lie_in_their_loan_or_the_reply_is_refused() {
+    let range = |offset, len| SegmentRange {
+        segment: 3,
+        offset,
+        len,
+    };
+    let loan = Some(range(4096, 1000));
+    let places = [Some(range(4096, 100)), None, Some(range(4224, 872))];
+    let reply = proto::LoanReply::of(&places, loan);
+    let (columns, bytes) = carried(&reply).in_loan(3).unwrap();
+    assert_eq!((columns, bytes), (vec![0..100, 100..100, 128..1000], 1000));
+    let lies = [
+        [Some(range(4000, 100)), None, None],
+        [Some(range(4096, 1001)), None, None],
+        [Some(range(4196, 100)), Some(range(4096, 100)), None],
+        [Some(range(u64::MAX, 2)), None, None],
+    ];
+    for lie in lies {
+        let error = carried(&proto::LoanReply::of(&lie, loan)).in_loan(3).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal);
+    }
+    assert!(carried(&reply).in_loan(2).is_err());
+}
+
+#[test]
+fn rows_in_several_units_are_described_or_the_reply_is_refused() {
+    let unit = UnitInfo {
+        id: UnitId(7),
+        name: "seven".into(),
+        host: "h".into(),
+        addresses: vec!["tcp:h:1".into()],
+        capacity_bytes: 10,
+        used_bytes: 3,
+        is_lost: false,
+    };
+    let spread = Spread {
+        missing: Vec::new(),
+        ready: Vec::new(),
+        indexes: vec![GlobalIndex(4), GlobalIndex(9)],
+        fields: vec!["x".into()],
+        units: vec![vec![UnitId(7), UnitId::HOME]],
+        known: vec![unit],
+    };
+    let message = carried(&proto::Spread::of(&spread));
+    assert_eq!(message.clone().read().unwrap(), spread);
+    let mut unknown = message.clone();
+    unknown.known.clear();
+    let mut short = message.clone();
+    short.units[0].units.pop();
+    let mut fields = message;
+    fields.units.clear();
+    for lie in [unknown, short, fields] {
+        assert_eq!(lie.read().unwrap_err().kind(), ErrorKind::Internal);
+    }
+    for order in [
+        Order::Clear(vec![GlobalIndex(1)]),
+        Order::Remove {
+            field: "x".into(),
+            indexes: vec![GlobalIndex(u64::MAX)],
+        },
+    ] {
+        assert_eq!(carried(&proto::Order::of(1, &order)).read(), order);
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use tq_client::{ConnectConfig, Engine as Gateway, Remote};
-use tq_engine::{Embedded, EmbeddedConfig};
+use tq_engine::{Embedded, EmbeddedConfig, PlacementPolicy};
 use tq_proto::ErrorKind;
 use tq_server::{HostedSampler, Server, ServerConfig};
 
@@ -16,6 +16,7 @@ use super::listing::Listed;
 use super::planned::{PlannedGet, PlannedPut, Target};
 use super::source::{self, Column};
 use super::tags::TagReader;
+use super::unit::{TlsPaths, addresses, tcp};
 use crate::errors::{OrRaise, raise};
 
 /// The engine of this process, or that of another process of this host.
@@ -30,7 +31,8 @@ pub(crate) struct Engine {
 #[pymethods]
 impl Engine {
     #[new]
-    #[pyo3(signature = (*, max_samples=None, capacity_bytes=None, segment_bytes=None, retain_bytes=None, threads=None))]
+    #[pyo3(signature = (*, max_samples=None, capacity_bytes=None, segment_bytes=None, retain_bytes=None, threads=None, placement="local"))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn new(
         py: Python<'_>,
         max_samples: Option<u64>,
@@ -38,6 +40,7 @@ impl Engine {
         segment_bytes: Option<u64>,
         retain_bytes: Option<u64>,
         threads: Option<usize>,
+        placement: &str,
     ) -> PyResult<Self> {
         let default = EmbeddedConfig::default();
         let config = EmbeddedConfig {
@@ -46,6 +49,17 @@ impl Engine {
             segment_bytes: segment_bytes.unwrap_or(default.segment_bytes),
             retain_bytes: retain_bytes.unwrap_or(default.retain_bytes),
             threads: threads.unwrap_or(default.threads).max(1),
+            placement: match placement {
+                "local" => PlacementPolicy::Local,
+                "balanced" => PlacementPolicy::Balanced,
+                other => {
+                    return Err(raise(
+                        py,
+                        ErrorKind::InvalidArgument,
+                        format!("placement is {other:?}; it must be \"local\" or \"balanced\""),
+                    ));
+                }
+            },
         };
         let engine = Embedded::new(config).or_raise(py)?;
         Ok(Self::of(engine.into(), config.threads))
@@ -75,15 +89,24 @@ impl Engine {
         Ok(Self::of(remote.into(), threads))
     }
 
-    /// Lets other processes of this host join, by the address returned. `about` is told to them;
-    /// `sampler` chooses the batches they ask it for, see `hosting`.
+    /// Lets other processes join, by the addresses returned: those of this host at Unix sockets in
+    /// `directory`; with `bind` (`host:port`), those of other machines that know `secret`, too.
+    /// `about` is told to them; `sampler` chooses the batches they ask it for, see `hosting`.
+    #[pyo3(signature = (
+        directory, about, sampler, *, bind=None, advertise=None, secret=None, tls=None
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn serve(
         &self,
         py: Python<'_>,
         directory: &str,
         about: Vec<u8>,
         sampler: Option<Py<PyAny>>,
-    ) -> PyResult<String> {
+        bind: Option<String>,
+        advertise: Option<String>,
+        secret: Option<Vec<u8>>,
+        tls: Option<TlsPaths>,
+    ) -> PyResult<Vec<String>> {
         let Gateway::Here(engine) = &self.engine else {
             return Err(raise(
                 py,
@@ -95,15 +118,16 @@ impl Engine {
         let config = ServerConfig {
             about,
             sampler: sampler.map(hosted),
+            tcp: tcp(bind, advertise, secret, tls).or_raise(py)?,
             ..ServerConfig::new(directory)
         };
         let server = py
             .detach(|| Server::start(engine.clone(), config))
             .or_raise(py)?;
-        let address = server.address();
+        let addresses = addresses(&server);
         let replaced = self.lock_server().replace(server);
         py.detach(|| drop(replaced));
-        Ok(address)
+        Ok(addresses)
     }
 
     /// What the host of a joined engine tells about itself; nothing where the engine is here.

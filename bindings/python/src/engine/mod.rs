@@ -14,6 +14,7 @@
 //! | [`result`] | columns that were read, as tensors and values |
 //! | [`batches`] | metadata and statuses, column by column |
 //! | [`hosting`] | a sampler written in Python, for fetches of other processes |
+//! | [`unit`] | `_core.StorageUnit`; where a process serves |
 //! | [`listing`] | keys and tags as dicts, the keys kept between listings |
 //! | [`tags`] | tag dicts to the controller's tags and back |
 //! | [`receipts`] | backend meta to the controller's receipts and back |
@@ -35,4 +36,5 @@ mod result;
 mod selection;
 mod source;
 mod tags;
+pub(crate) mod unit;
 pub(crate) mod waiting;

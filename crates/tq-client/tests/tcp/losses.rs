@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use tq_client::{Engine, Remote};
+use tq_controller::FetchRequest;
 use tq_proto::ErrorKind;
 
 use crate::common::*;
@@ -64,4 +65,34 @@ fn a_guest_that_is_gone_gives_back_what_it_held() {
     guest.close();
     other.clear("p", &keys(0..4)).unwrap();
     eventually("the end of the session", || is_empty(&host.engine));
+}
+
+#[test]
+fn a_change_whose_answer_was_lost_is_made_once() {
+    let host = Host::new();
+    let proxy = Proxy::new(&host.tcp_address());
+    let engine: Engine = Remote::connect(&proxy.address, over_tcp()).unwrap().into();
+    let lose_the_answer = || proxy.cut_reply.store(true, Ordering::Relaxed);
+    // Small enough to be one message.
+    lose_the_answer();
+    put(&engine, "p", &keys(0..8), "x", 100, 1).unwrap();
+    let sequence = engine.sequence("p").unwrap();
+    assert_eq!(sequence, 1, "it was published more than once");
+
+    lose_the_answer();
+    let request = FetchRequest {
+        partition: "p".into(),
+        task: "t".into(),
+        fields: vec!["x".into()],
+        batch_size: 4,
+        dp_rank: None,
+        batch_index: None,
+    };
+    let batch = engine.fetch(&request).unwrap().unwrap();
+    assert_eq!(batch.global_indexes.len(), 4);
+    assert_eq!(engine.ready_count("p", "t", &["x".into()], 100).unwrap(), 4);
+
+    lose_the_answer();
+    assert_eq!(engine.clear("p", &keys(0..8)).unwrap(), 8);
+    assert!(proxy.connections.load(Ordering::Relaxed) >= 4);
 }

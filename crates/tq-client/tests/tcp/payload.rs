@@ -20,7 +20,10 @@ fn sizes_around_the_stripe_arrive_whole() {
         put(&writer, "p", &keys, "x", row_bytes, number as u8).unwrap();
         let bytes = get(&reader, "p", &keys, "x").unwrap();
         assert_eq!(bytes.len() as u64, row_bytes);
-        assert!(bytes.iter().all(|byte| *byte == number as u8), "{row_bytes}");
+        assert!(
+            bytes.iter().all(|byte| *byte == number as u8),
+            "{row_bytes}"
+        );
     }
 }
 
@@ -56,7 +59,11 @@ fn scattered_rows_arrive_in_the_order_asked_for() {
     let engine: Engine = host.connect_over_tcp().into();
     let all = keys(0..200);
     put(&engine, "p", &all, "x", 50_000, 0).unwrap();
-    let some: Vec<String> = (0..200).rev().step_by(3).map(|row| format!("k{row}")).collect();
+    let some: Vec<String> = (0..200)
+        .rev()
+        .step_by(3)
+        .map(|row| format!("k{row}"))
+        .collect();
     let bytes = get(&engine, "p", &some, "x").unwrap();
     for (row, bytes) in (0..200u8).rev().step_by(3).zip(bytes.chunks(50_000)) {
         assert!(bytes.iter().all(|byte| *byte == row), "row {row}");

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 pub(crate) struct Proxy {
     pub(crate) address: String,
@@ -11,6 +11,8 @@ pub(crate) struct Proxy {
     pub(crate) connections: Arc<AtomicUsize>,
     /// Bytes that may still pass before connections are cut; without end where negative.
     pub(crate) left: Arc<AtomicI64>,
+    /// Whether the next bytes from the host are swallowed, and their connection is cut.
+    pub(crate) cut_reply: Arc<AtomicBool>,
 }
 
 impl Proxy {
@@ -21,27 +23,39 @@ impl Proxy {
         let address = format!("tcp:{}", listener.local_addr().unwrap());
         let connections = Arc::new(AtomicUsize::new(0));
         let left = Arc::new(AtomicI64::new(-1));
+        let cut_reply = Arc::new(AtomicBool::new(false));
+        let never = Arc::new(AtomicBool::new(false));
         let (count, limit) = (Arc::clone(&connections), Arc::clone(&left));
+        let cut = Arc::clone(&cut_reply);
         std::thread::spawn(move || {
             for guest in listener.incoming() {
                 // The host may have ended before the relay.
-                let Ok(host) = TcpStream::connect(&host) else { continue };
+                let Ok(host) = TcpStream::connect(&host) else {
+                    continue;
+                };
                 let guest = guest.unwrap();
                 count.fetch_add(1, Ordering::Relaxed);
-                relay(guest.try_clone().unwrap(), host.try_clone().unwrap(), &limit);
-                relay(host, guest, &limit);
+                let (near, far) = (guest.try_clone().unwrap(), host.try_clone().unwrap());
+                relay(near, far, &limit, &never);
+                relay(host, guest, &limit, &cut);
             }
         });
         Self {
             address,
             connections,
             left,
+            cut_reply,
         }
     }
 }
 
-fn relay(mut from: TcpStream, mut to: TcpStream, left: &Arc<AtomicI64>) {
-    let left = Arc::clone(left);
+fn relay(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    left: &Arc<AtomicI64>,
+    cut: &Arc<AtomicBool>,
+) {
+    let (left, cut) = (Arc::clone(left), Arc::clone(cut));
     std::thread::spawn(move || {
         let mut bytes = vec![0; 64 << 10];
         loop {
@@ -52,6 +66,7 @@ fn relay(mut from: TcpStream, mut to: TcpStream, left: &Arc<AtomicI64>) {
                 // Once the bytes are spent, further connections pass.
                 spent <= read as i64
             };
+            let is_cut = is_cut || (read > 0 && cut.swap(false, Ordering::Relaxed));
             if is_cut {
                 left.store(-1, Ordering::Relaxed);
             }

@@ -32,7 +32,10 @@ fn without_the_secret_nobody_is_let_in() {
 fn a_stranger_gets_no_answer_and_the_host_goes_on() {
     let host = Host::new();
     let address = host.tcp_address();
-    for bytes in [&b"GET / HTTP/1.1\r\nHost: somewhere.example\r\n\r\n"[..], &[0xff; 200]] {
+    for bytes in [
+        &b"GET / HTTP/1.1\r\nHost: somewhere.example\r\n\r\n"[..],
+        &[0xff; 200],
+    ] {
         let mut stranger = TcpStream::connect(address.trim_start_matches("tcp:")).unwrap();
         stranger.write_all(bytes).unwrap();
         let mut said = Vec::new();

@@ -38,7 +38,9 @@ impl Cluster {
             ..EmbeddedConfig::default()
         });
         let address = head.address();
-        let units = units.iter().map(|(bytes, host)| Unit::join(&address, *bytes, host));
+        let units = units
+            .iter()
+            .map(|(bytes, host)| Unit::join(&address, *bytes, host));
         Self {
             units: units.collect(),
             head,

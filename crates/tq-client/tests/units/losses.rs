@@ -20,12 +20,17 @@ fn a_lost_unit_takes_its_rows_along_and_no_others() {
     put(&b, "p", &keys(0..4), "y", ROW, 9).unwrap();
     let lost = cluster.units[0].id;
     cluster.units[0].end();
-    eventually("the loss", || a.units().unwrap().iter().any(|unit| unit.is_lost));
+    eventually("the loss", || {
+        a.units().unwrap().iter().any(|unit| unit.is_lost)
+    });
 
     let error = get(&a, "p", &keys(0..8), "x").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let text = error.to_string();
-    assert!(text.contains("unit on a") && text.contains("#0, #1, #2, #3"), "{text}");
+    assert!(
+        text.contains("unit on a") && text.contains("#0, #1, #2, #3"),
+        "{text}"
+    );
     assert!(is_filled(&a, &keys(4..8), "x", ROW as usize, 5));
     assert!(is_filled(&a, &keys(0..4), "y", ROW as usize, 9));
     // New batches go where there is somebody.
@@ -49,7 +54,9 @@ fn a_lost_unit_takes_its_rows_along_and_no_others() {
 fn a_unit_that_was_cut_off_comes_back_with_its_rows_and_hears_what_it_missed() {
     let mut cluster = Cluster::new(&[]);
     let proxy = Proxy::new(&cluster.head.tcp_address());
-    cluster.units.push(Unit::join(&proxy.address, 64 << 20, "a"));
+    cluster
+        .units
+        .push(Unit::join(&proxy.address, 64 << 20, "a"));
     let guest = cluster.guest("a");
     put(&guest, "p", &keys(0..4), "x", ROW, 1).unwrap();
     put(&guest, "p", &keys(4..8), "x", ROW, 5).unwrap();

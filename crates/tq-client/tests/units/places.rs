@@ -34,7 +34,11 @@ fn fields_of_one_sample_may_lie_in_different_units() {
     let mut order = keys(0..6);
     order.reverse();
     let batch = b.read("p", &order, None).unwrap();
-    let names: Vec<_> = batch.columns.iter().map(|column| column.field().to_string()).collect();
+    let names: Vec<_> = batch
+        .columns
+        .iter()
+        .map(|column| column.field().to_string())
+        .collect();
     assert_eq!(names, ["large", "other", "small"]);
     for (column, (row_bytes, fill)) in batch.columns.iter().zip([(ROW, 1), (ROW, 2), (10, 3)]) {
         let bytes = bytes_of(&b, column);
@@ -72,13 +76,19 @@ fn small_batches_find_room_elsewhere_when_the_controller_has_none() {
         let range = written..written + 4;
         put(&guest, "p", &keys(range), "x", 16_000, 0).unwrap();
         written += 4;
-        assert!(written < 1000, "the controller has taken {written} rows of 16 kB");
+        assert!(
+            written < 1000,
+            "the controller has taken {written} rows of 16 kB"
+        );
     }
     let all = keys(0..written);
     let bytes = get(&guest, "p", &all, "x").unwrap();
     assert_eq!(bytes.len(), written * 16_000);
     let rows = bytes.chunks(16_000).enumerate();
-    assert!(rows.map(|(row, bytes)| (row, bytes[0])).all(|(row, byte)| byte == row as u8 % 4));
+    assert!(
+        rows.map(|(row, bytes)| (row, bytes[0]))
+            .all(|(row, byte)| byte == row as u8 % 4)
+    );
 }
 
 #[test]
@@ -100,7 +110,11 @@ fn balanced_batches_are_spread_and_still_become_visible_at_once() {
 fn a_put_that_is_dropped_leaves_nothing_in_any_unit() {
     let cluster = Cluster::new(&[(64 << 20, "a")]);
     let guest = cluster.guest("a");
-    drop(guest.begin_put("p", &keys(0..4), vec![dense("x", ROW)]).unwrap());
+    drop(
+        guest
+            .begin_put("p", &keys(0..4), vec![dense("x", ROW)])
+            .unwrap(),
+    );
     let is_free = |engine| is_empty(engine);
     eventually("the end of the put", || {
         is_free(&cluster.head.engine) && is_free(&cluster.units[0].engine)

@@ -26,9 +26,11 @@ use tq_proto::Result;
 use tq_wire::error::to_status;
 use tq_wire::proto::gateway_server::Gateway as Service;
 use tq_wire::proto::{self};
+use tq_wire::request_id::RequestId;
 
 use crate::bell::SessionStream;
 use crate::config::HostedSampler;
+use crate::replies::Replies;
 use crate::session::Sessions;
 
 /// What calls are carried out on.
@@ -38,6 +40,7 @@ pub(crate) struct Gateway {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) about: Vec<u8>,
     pub(crate) sampler: Option<Arc<dyn HostedSampler>>,
+    pub(crate) replies: Arc<Replies>,
 }
 
 /// The service: each call with the handler that answers it. `here` is for handlers that hold the
@@ -62,8 +65,15 @@ macro_rules! service {
                 &self,
                 request: Request<proto::$request>,
             ) -> std::result::Result<Response<proto::$reply>, Status> {
+                let id = RequestId::read(request.metadata());
                 let request = request.into_inner();
-                respond(service!(@$how self, $handler, request))
+                respond(match id {
+                    None => service!(@$how self, $handler, request),
+                    Some(id) => {
+                        let carry_out = || service!(@$how self, $handler, request);
+                        self.replies.once(id, carry_out)
+                    }
+                })
             })*
         }
     };

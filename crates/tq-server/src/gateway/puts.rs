@@ -3,8 +3,8 @@
 use tq_engine::{Placing, Put};
 use tq_proto::{Error, ErrorKind, Result, UnitId};
 use tq_wire::proto::{
-    BeginPutRequest, BeginStoreRequest, ColumnPlan, HoldRequest, LoanReply, Nothing, PublishRequest, PublishedReply,
-    PutRequest, Target,
+    BeginPutRequest, BeginStoreRequest, ColumnPlan, HoldRequest, LoanReply, Nothing,
+    PublishRequest, PublishedReply, PutRequest, Target,
 };
 use tq_wire::tags::tags;
 use tq_wire::texts::{indexes, texts};
