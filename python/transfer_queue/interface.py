@@ -72,13 +72,16 @@ _TQ_CONTROLLER: Any = None
 #: What this process has started in Ray, under the name of its backend: unit actors by name.
 _TQ_STORAGE: dict[str, Any] | None = None
 _lock = threading.Lock()
+_parents: Any = None
 
 
 def _forget_parents() -> None:
     # Another thread of the parent may have held it at the fork, and nobody here will release it.
-    # The actors are the parent's to end.
-    global _lock, _TQ_CONTROLLER, _TQ_STORAGE
+    global _lock, _parents, _TQ_CONTROLLER, _TQ_STORAGE
     _lock = threading.Lock()
+    # The actors are the parent's to end. Handles are kept all the same: one that is dropped writes
+    # to the parent's connections.
+    _parents = (_TQ_CONTROLLER, _TQ_STORAGE, _parents)
     _TQ_CONTROLLER = _TQ_STORAGE = None
 
 

@@ -90,6 +90,7 @@ def test_after_the_controller_has_died_calls_fail_and_init_starts_anew(tq):
     first, worker = tq.get_client().engine.info.id, Worker.remote()
     ray.get(worker.init.remote())
     ray.kill(tq.interface._TQ_CONTROLLER)
+    wait_for_the_end()
     with pytest.raises(TransferQueueError):
         tq.kv_list()
     with pytest.raises(TransferQueueError):
