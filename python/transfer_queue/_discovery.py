@@ -11,7 +11,7 @@ from transfer_queue._engine import Engine, engine_of, join
 from transfer_queue._operations import Deadline
 from transfer_queue._ray.running import running_ray
 from transfer_queue._starting import unit_name, unit_of
-from transfer_queue.errors import UnavailableError
+from transfer_queue.errors import InvalidArgumentError, UnavailableError
 from transfer_queue.utils.zmq_utils import ZMQServerInfo
 
 __all__ = ["EMBEDDED", "Found", "find", "find_announced"]
@@ -79,8 +79,8 @@ def find_announced(deadline: Deadline) -> Found | None:
         return None
     try:
         return of_engine(join(address, deadline=deadline.left))
-    except UnavailableError as error:
-        logger.debug("the announced engine has ended: %s", error)
+    except (UnavailableError, InvalidArgumentError) as error:
+        logger.debug("no announced engine is at %r: %s", address, error)
         _rendezvous.forget(address)
         return None
 
