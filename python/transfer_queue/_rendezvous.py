@@ -33,6 +33,8 @@ __all__ = [
 ADDRESS_VARIABLE = "TQ_ADDRESS"
 #: ``<process>:<address>`` of the engine that a process has started, for the processes it starts.
 _PARENT_VARIABLE = "TQ_PARENT_ADDRESS"
+#: What stood there when this process began to use an engine.
+_inherited: str | None = None
 #: No engine takes longer to start.
 _STARTING_SECONDS = 60
 #: The rendezvous file, with ``<process>:<address>`` of the announced engine, and its lock.
@@ -99,13 +101,18 @@ def address_inherited() -> str | None:
 
 def hand_down(address: str) -> None:
     """Lets processes that this one starts from now on find the engine that it uses."""
+    global _inherited
+    _inherited = os.environ.get(_PARENT_VARIABLE)
     os.environ[_PARENT_VARIABLE] = f"{os.getpid()}:{address}"
 
 
 def take_back(address: str) -> None:
-    """Undoes :func:`hand_down`."""
+    """Undoes :func:`hand_down`, so that this process may join its parent's engine again."""
     if os.environ.get(_PARENT_VARIABLE) == f"{os.getpid()}:{address}":
-        del os.environ[_PARENT_VARIABLE]
+        if _inherited is None:
+            del os.environ[_PARENT_VARIABLE]
+        else:
+            os.environ[_PARENT_VARIABLE] = _inherited
 
 
 def announced() -> str | None:
