@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfer_queue import _rendezvous
 from transfer_queue._engine import Engine, engine_of, join
@@ -14,7 +14,10 @@ from transfer_queue._starting import unit_name, unit_of
 from transfer_queue.errors import InvalidArgumentError, UnavailableError
 from transfer_queue.utils.zmq_utils import ZMQServerInfo
 
-__all__ = ["EMBEDDED", "Found", "find", "find_announced"]
+if TYPE_CHECKING:
+    from transfer_queue._ray.system import System
+
+__all__ = ["EMBEDDED", "Found", "find", "find_announced", "of_engine", "of_system"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +38,13 @@ class Found(NamedTuple):
 def of_engine(engine: Engine) -> Found:
     """An engine that is its only storage unit."""
     return Found(engine, {unit_name(0): unit_of(engine)} if engine.address else {})
+
+
+def of_system(system: System) -> Found:
+    """The engine that runs as actors of Ray, joined."""
+    connection = system.connection
+    engine = engine_of(connection.info, secret=connection.secret)
+    return Found(engine, connection.units, system.controller)
 
 
 def find(
@@ -90,7 +100,4 @@ def _of_ray(ray: Any, deadline: Deadline) -> Found | None:
     from transfer_queue._ray import system
 
     there = system.find(ray, deadline)
-    if there is None:
-        return None
-    engine = engine_of(there.connection.info, secret=there.connection.secret)
-    return Found(engine, there.connection.units, there.controller)
+    return None if there is None else of_system(there)

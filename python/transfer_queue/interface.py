@@ -128,7 +128,7 @@ def init(
         if found is None:
             _starting.check(merged)
             found = _start(merged, address, deadline)
-        if not found.engine.is_here:
+        if not found.engine.is_here and _TQ_STORAGE is None:
             merged = _settings.of_text(found.engine.config)
         merged.controller.zmq_info = found.engine.info
         merged.backend.SimpleStorage.zmq_info = found.units or None
@@ -178,13 +178,18 @@ def _start_actors(ray: Any, conf: DictConfig, address: str | None, deadline: Dea
 
     while True:
         started = system.start(ray, conf, deadline)
-        found = _find(address, deadline)
-        if found is not None:
-            if started is None:
-                return found
+        if started is not None:
+            try:
+                found = _discovery.of_system(started)
+            except BaseException:
+                system.end(ray, started.controller, started.units.values())
+                raise
             _TQ_STORAGE = {"SimpleStorage": started.units}
-            # Not the handle that was found by name: Ray ends an actor with its first handle.
-            return found._replace(controller=started.controller)
+            return found
+        # Another process has been faster; unless that has failed since, its engine is there.
+        joined = _find(address, deadline)
+        if joined is not None:
+            return joined
         if deadline.left == 0:
             raise DeadlineExceededError(
                 f"Ray has not started the actors within {deadline.seconds} s"

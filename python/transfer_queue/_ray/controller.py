@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from transfer_queue._ray.running import running_ray
 from transfer_queue._settings import merge
 from transfer_queue._starting import start, unit_name, unit_of
 from transfer_queue._transport import Listen, has_units
@@ -95,9 +96,11 @@ class TransferQueueController:
         return await self.connection()
 
     async def ping(self) -> dict[str, Any]:
-        """Shows that the actor is alive: its engine, its process and what is stored."""
+        """Shows that the actor is alive: its engine, node and process, and what is stored."""
+        ray = running_ray()
         return {
             "id": self._engine.info.id,
+            "node": None if ray is None else ray.get_runtime_context().get_node_id(),
             "pid": os.getpid(),
             "ready": self._ready.is_set(),
             "usage": self._engine.core.usage(),

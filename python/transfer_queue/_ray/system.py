@@ -45,8 +45,6 @@ class System(NamedTuple):
     connection: Connection
     units: dict[str, Any]
     """Handles of the actors of further units, by name; those that this process has started."""
-    conf: DictConfig | None
-    """The configuration, where this process has started the actors."""
 
 
 def find(ray: Any, deadline: Deadline) -> System | None:
@@ -85,7 +83,7 @@ def find(ray: Any, deadline: Deadline) -> System | None:
                 "process that starts it has stopped on the way, or the actor does not answer; end "
                 "it with ray.kill and call init() again"
             )
-        return System(handle, connection, {}, None)
+        return System(handle, connection, {})
 
 
 def start(ray: Any, conf: DictConfig, deadline: Deadline) -> System | None:
@@ -125,7 +123,7 @@ def start(ray: Any, conf: DictConfig, deadline: Deadline) -> System | None:
         if isinstance(error, ray.exceptions.RayError):
             raise UnavailableError(f"the actors could not be started: {error}") from error
         raise
-    return System(controller, connection._replace(units=infos), units, conf)
+    return System(controller, connection._replace(units=infos), units)
 
 
 def _start_controller(conf: DictConfig, node: Node, settings: ClusterSettings) -> Any | None:

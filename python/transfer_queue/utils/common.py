@@ -74,14 +74,13 @@ def get_placement_group(num_ray_actors: int, num_cpus_per_actor: int = 1) -> Any
     seconds = deadline_of_environment()
     bundles = [{"CPU": num_cpus_per_actor} for _ in range(num_ray_actors)]
     group = placement_group(bundles, strategy="SPREAD")
-    try:
-        ray.get(group.ready(), timeout=seconds)
-    except ray.exceptions.GetTimeoutError:
+    # Unlike `ready`, this starts no process on the nodes.
+    if not group.wait(seconds):
         remove_placement_group(group)
         raise PlacementError(
             f"{num_ray_actors} actors of {num_cpus_per_actor} CPU were not placed within "
             f"{seconds} s; {ray.available_resources().get('CPU', 0)} CPU are free"
-        ) from None
+        )
     return group
 
 

@@ -98,7 +98,9 @@ def test_of_processes_that_start_at_once_one_starts_the_system(tq):
 @pytest.mark.parametrize("sampler", [GRPOGroupNSampler(2), Highest(7)], ids=["built-in", "own"])
 def test_a_sampler_object_travels_in_the_configuration(tq, sampler):
     conf = OmegaConf.create({"controller": {"sampler": sampler}}, flags={"allow_objects": True})
-    assert tq.init(conf).controller.sampler == type(sampler).__name__
+    assert tq.init(conf).controller.sampler is sampler
+    worker = Worker.remote()
+    assert ray.get(worker.call.remote(sampler_of_the_engine)) == type(sampler).__name__
     stored = ray.get(handle().get_config.remote()).controller.sampler
     assert type(stored) is type(sampler)
     assert vars(stored).keys() == vars(sampler).keys()
@@ -108,6 +110,12 @@ def test_a_sampler_object_travels_in_the_configuration(tq, sampler):
     meta = client.get_meta(["x"], 4, "p", task_name="t", timeout=SECONDS)
     wanted = indexes[:4] if isinstance(sampler, GRPOGroupNSampler) else indexes[:1:-1]
     assert meta.global_indexes == wanted
+
+
+def sampler_of_the_engine():
+    import transfer_queue as tq
+
+    return tq.init().controller.sampler
 
 
 @pytest.mark.parametrize(
