@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import threading
 import uuid
@@ -13,12 +14,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from tensordict import TensorDict
 
-from transfer_queue import _columns, _core
-from transfer_queue._controller_settings import ControllerSettings, pre_allocated_samples
+from transfer_queue import _columns, _core, _transport
+from transfer_queue._controller_settings import (
+    ControllerSettings,
+    deadline_of_environment,
+    pre_allocated_samples,
+)
 from transfer_queue._operations import Offload, Operation
 from transfer_queue._rendezvous import remove_directory, socket_directory
 from transfer_queue._sampling import CustomSampler, NativeSampler
-from transfer_queue._settings import threads
 from transfer_queue.errors import UnavailableError, UnsupportedValueError
 from transfer_queue.utils import serial_utils
 from transfer_queue.utils.zmq_utils import ZMQServerInfo
@@ -35,14 +39,15 @@ __all__ = [
     "packed",
 ]
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 #: Copies of less than this are made where they are; larger ones leave the event loop.
 _INLINE_BYTES = 1 << 20
-#: How long a call to another process may take, and how much longer than a sampler there.
-_CALL_SECONDS, _MARGIN_SECONDS = 60.0, 10.0
-#: Name of the port under which an engine's address stands in a ZMQServerInfo.
-_PORT = "socket"
+#: How much longer a call to another process may take than a sampler there; and the least time
+#: that one has to answer who joins it.
+_MARGIN_SECONDS, _LEAST_SECONDS = 10.0, 1.0
 
 #: Engines that this process has started or joined, by name; and the process that did.
 _engines: dict[tuple[int, str], Engine] = {}
@@ -114,6 +119,7 @@ class Engine:
         *,
         serve: bool,
         config: str,
+        listen: _transport.Listen | None = None,
         **engine_settings: int | None,
     ) -> Engine:
         """Starts an engine in this process.
@@ -123,6 +129,7 @@ class Engine:
             settings: how fetches wait.
             serve: whether other processes of this host may join it.
             config: what it was configured with, as YAML; told to those who join.
+            listen: where processes of other machines may join; None where they may not.
             engine_settings: sizes and threads; see ``_core.pyi``.
         """
         core = _core.Engine(**engine_settings)
@@ -132,7 +139,7 @@ class Engine:
         # A batch by token budget may be complete with fewer.
         whole_batches = getattr(sampler, "kind", None) != "streaming_token_budget"
         name = f"TQ_CONTROLLER_{uuid.uuid4().hex[:8]}"
-        ports = {}
+        addresses: tuple[str, ...] = ()
         if serve:
             about = {
                 "id": name,
@@ -143,11 +150,14 @@ class Engine:
             }
             hosted = None if custom is None else partial(_choose_for_guest, core, custom, settings)
             directory = socket_directory(name)
-            addresses = core.serve(str(directory), json.dumps(about).encode(), hosted)
-            ports[_PORT] = addresses[0]
+            addresses = _transport.serve(
+                core, directory, json.dumps(about).encode(), hosted, listen
+            )
+        ip = "127.0.0.1" if listen is None else listen.host
+        ports = _transport.ports_of(addresses)
         return cls(
             core,
-            ZMQServerInfo("TransferQueueController", name, "127.0.0.1", ports),
+            ZMQServerInfo("TransferQueueController", name, ip, ports),
             settings,
             sampler=custom,
             whole_batches=whole_batches,
@@ -158,8 +168,8 @@ class Engine:
 
     @property
     def address(self) -> str | None:
-        """What other processes join it by; None where none can."""
-        address: str | None = self.info.ports.get(_PORT)
+        """What other processes of this host join it by; None where none can."""
+        address: str | None = self.info.ports.get(_transport.SOCKET)
         return address
 
     def before_creation(self, partition_id: str) -> None:
@@ -195,8 +205,20 @@ def _end() -> None:
             engine.close()
 
 
-def join(address: str) -> Engine:
-    """The engine of another process of this host, at ``address``.
+def join(
+    address: str,
+    *,
+    info: ZMQServerInfo | None = None,
+    deadline: float | None = None,
+    secret: bytes | None = None,
+) -> Engine:
+    """The engine of another process, at ``address``.
+
+    Args:
+        address: where it is.
+        info: all its addresses, where known.
+        deadline: seconds that the engine may take to answer; None: what the environment says.
+        secret: what processes of other machines have to know.
 
     Raises:
         UnavailableError: no engine answers there.
@@ -206,16 +228,26 @@ def join(address: str) -> Engine:
         for (process, _), engine in _engines.items():
             if process == os.getpid() and engine.address == address:
                 return engine
-        core = _connected(address)
+        seconds = deadline_of_environment() if deadline is None else max(deadline, _LEAST_SECONDS)
+        name = f"process {os.getpid()}"
+        core = _transport.connect(address, name, seconds, secret)
         about = json.loads(core.about())
-        if about["settings"]["sampler_timeout"] > _CALL_SECONDS - _MARGIN_SECONDS:
-            # The host's sampler may take longer than a call usually may.
+        if info is not None and about["id"] != info.id:
             core.close()
-            core = _connected(address, about["settings"]["sampler_timeout"] + _MARGIN_SECONDS)
+            raise UnavailableError(f"controller {info.id} has ended; another one is at {address}")
+        settings = ControllerSettings(**about["settings"])
+        # The host's sampler may take longer than a call usually may.
+        needed = max(settings.deadline, settings.sampler_timeout + _MARGIN_SECONDS)
+        if needed != seconds:
+            core.close()
+            core = _transport.connect(address, name, needed, secret)
+        if info is None:
+            ports = _transport.ports_of((address,))
+            info = ZMQServerInfo("TransferQueueController", about["id"], "127.0.0.1", ports)
         return Engine(
             core,
-            ZMQServerInfo("TransferQueueController", about["id"], "127.0.0.1", {_PORT: address}),
-            ControllerSettings(**about["settings"]),
+            info,
+            settings,
             sampler=None,
             whole_batches=about["whole_batches"],
             is_here=False,
@@ -224,13 +256,7 @@ def join(address: str) -> Engine:
         )
 
 
-def _connected(address: str, deadline: float = _CALL_SECONDS) -> _core.Engine:
-    return _core.Engine.connect(
-        address, f"process {os.getpid()}", deadline=deadline, threads=threads()
-    )
-
-
-def engine_of(info: ZMQServerInfo) -> Engine:
+def engine_of(info: ZMQServerInfo, *, secret: bytes | None = None) -> Engine:
     """The engine that ``info`` names, joined if need be.
 
     Raises:
@@ -240,17 +266,18 @@ def engine_of(info: ZMQServerInfo) -> Engine:
     engine = _engines.get((os.getpid(), info.id))
     if engine is not None:
         return engine
-    address = info.ports.get(_PORT)
-    if address is None:
+    addresses = _transport.addresses_of(info)
+    if not addresses:
         raise UnsupportedValueError(
             f"controller {info.id} does not run in this process and cannot be joined from another; "
             "start it with controller.serve, or make the client where init() was called"
         )
-    joined = join(address)
-    if joined.info.id != info.id:
-        joined.close()
-        raise UnavailableError(f"controller {info.id} has ended; another one is at {address}")
-    return joined
+    for address in addresses[:-1]:
+        try:
+            return join(address, info=info, secret=secret)
+        except UnavailableError as error:
+            logger.debug("controller %s is not reached at %s: %s", info.id, address, error)
+    return join(addresses[-1], info=info, secret=secret)
 
 
 def choose(

@@ -3,46 +3,66 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import socket
 import stat
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+from transfer_queue._operations import Deadline
+from transfer_queue.errors import DeadlineExceededError, SystemResourceError
 
 __all__ = [
     "ADDRESS_VARIABLE",
     "address_inherited",
     "announce",
+    "announced",
+    "announcing",
+    "forget",
+    "hand_down",
     "remove_directory",
     "socket_directory",
-    "withdraw",
+    "take_back",
 ]
 
 #: Address of the engine to use, as the user gives it.
 ADDRESS_VARIABLE = "TQ_ADDRESS"
 #: ``<process>:<address>`` of the engine that a process has started, for the processes it starts.
 _PARENT_VARIABLE = "TQ_PARENT_ADDRESS"
+#: What stood there when this process began to use an engine.
+_inherited: str | None = None
 #: No engine takes longer to start.
 _STARTING_SECONDS = 60
+#: The rendezvous file, with ``<process>:<address>`` of the announced engine, and its lock.
+_FILE, _LOCK = "announced", "announced.lock"
+#: Pause before looking again for a lock.
+_PAUSE_SECONDS = 0.05
 
 
 def socket_directory(name: str) -> Path:
     """The directory for an engine's sockets: this user's alone, and short, because the path of a
     socket has an end at 107 bytes.
     """
+    base = _base() or Path(tempfile.mkdtemp(prefix="transferqueue-"))
+    for entry in base.iterdir():
+        if entry.is_dir():
+            _remove_if_left(entry)
+    return base / name.rpartition("_")[2]
+
+
+def _base() -> Path | None:
+    """The directory of all engines of this user on this host; None where a stranger has it."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and os.access(runtime, os.W_OK) and len(runtime) < 40:
         base = Path(runtime) / "transferqueue"
     else:
         base = Path(tempfile.gettempdir()) / f"transferqueue-{os.getuid()}"
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not _is_ours(base):
-        base = Path(tempfile.mkdtemp(prefix="transferqueue-"))
-    for directory in base.iterdir():
-        _remove_if_left(directory)
-    return base / name.removeprefix("TQ_CONTROLLER_")
+    return base if _is_ours(base) else None
 
 
 def remove_directory(address: str) -> None:
@@ -79,12 +99,76 @@ def address_inherited() -> str | None:
     return address if address and process != str(os.getpid()) else None
 
 
-def announce(address: str) -> None:
-    """Lets processes that this one starts from now on find its engine."""
+def hand_down(address: str) -> None:
+    """Lets processes that this one starts from now on find the engine that it uses."""
+    global _inherited
+    _inherited = os.environ.get(_PARENT_VARIABLE)
     os.environ[_PARENT_VARIABLE] = f"{os.getpid()}:{address}"
 
 
-def withdraw(address: str) -> None:
-    """Takes :func:`announce` back."""
+def take_back(address: str) -> None:
+    """Undoes :func:`hand_down`, so that this process may join its parent's engine again."""
     if os.environ.get(_PARENT_VARIABLE) == f"{os.getpid()}:{address}":
-        del os.environ[_PARENT_VARIABLE]
+        if _inherited is None:
+            del os.environ[_PARENT_VARIABLE]
+        else:
+            os.environ[_PARENT_VARIABLE] = _inherited
+
+
+def announced() -> str | None:
+    """The address in the rendezvous file; None where there is none."""
+    base = _base()
+    text = ""
+    if base is not None:
+        with contextlib.suppress(OSError):
+            text = (base / _FILE).read_text().strip()
+    return text.partition(":")[2] or None
+
+
+def forget(address: str) -> None:
+    """Removes the rendezvous file where it names this engine, which has ended."""
+    with contextlib.suppress(OSError, DeadlineExceededError), announcing(Deadline(1)):
+        if announced() == address:
+            _file().unlink()
+
+
+def announce(address: str) -> None:
+    """Writes the rendezvous file; to be called inside :func:`announcing`."""
+    written = _file().with_suffix(f".{os.getpid()}")
+    written.write_text(f"{os.getpid()}:{address}\n")
+    written.chmod(0o600)
+    written.replace(_file())
+
+
+@contextlib.contextmanager
+def announcing(deadline: Deadline) -> Iterator[None]:
+    """Keeps others from announcing an engine: of two that start at once, one joins the other.
+
+    Raises:
+        DeadlineExceededError: another process starts one, and is not done in time.
+        SystemResourceError: there is no directory that is this user's alone.
+    """
+    with _file().with_name(_LOCK).open("a") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if deadline.left == 0:
+                    raise DeadlineExceededError(
+                        f"another process holds {lock.name}, and has not announced its engine "
+                        f"within {deadline.seconds} s"
+                    ) from None
+                time.sleep(_PAUSE_SECONDS)
+        # Closing the file unlocks it; the file stays, because removing it would race with opening.
+        yield
+
+
+def _file() -> Path:
+    base = _base()
+    if base is None:
+        raise SystemResourceError(
+            "no engine can be announced: the directory for it belongs to somebody else, or others "
+            "may read it; set XDG_RUNTIME_DIR to one that is yours alone"
+        )
+    return base / _FILE

@@ -6,13 +6,24 @@ import os
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
-
-from omegaconf import DictConfig, OmegaConf
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from transfer_queue.errors import InvalidArgumentError, UnsupportedValueError
 
-__all__ = ["as_text", "engine_settings", "merge", "serves", "threads"]
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+__all__ = [
+    "ClusterSettings",
+    "as_text",
+    "cluster_settings",
+    "default_capacity",
+    "engine_settings",
+    "flag",
+    "merge",
+    "of_text",
+    "threads",
+]
 
 #: Share of the memory limit that payload may take where no limit is set: beyond it the system
 #: would end the process rather than refuse the put.
@@ -22,6 +33,8 @@ _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.lim
 
 def merge(conf: DictConfig | Mapping[str, Any] | None) -> DictConfig:
     """The packaged configuration with ``conf`` over it, which may hold objects such as samplers."""
+    from omegaconf import DictConfig, OmegaConf  # late: it takes as long as the rest of the package
+
     merged: Any = OmegaConf.create({}, flags={"allow_objects": True})
     with resources.as_file(resources.files("transfer_queue") / "config.yaml") as path:
         merged = OmegaConf.merge(merged, OmegaConf.load(path))
@@ -31,26 +44,74 @@ def merge(conf: DictConfig | Mapping[str, Any] | None) -> DictConfig:
     return merged
 
 
-def serves(conf: DictConfig) -> bool:
-    """Whether other processes of this host may join the engine.
+def flag(conf: DictConfig, name: str) -> bool:
+    """Whether a setting of ``controller`` is on.
 
     Raises:
-        InvalidArgumentError: the setting is no truth value.
+        InvalidArgumentError: it is no truth value.
     """
-    serve = conf.controller.serve
-    if not isinstance(serve, bool):
-        raise InvalidArgumentError(f"controller.serve is {serve!r}; it must be true or false")
-    return serve
+    value = conf.controller[name]
+    if not isinstance(value, bool):
+        raise InvalidArgumentError(f"controller.{name} is {value!r}; it must be true or false")
+    return value
+
+
+class ClusterSettings(NamedTuple):
+    """What Ray is asked for."""
+
+    controller_cpus: float
+    unit_cpus: float
+    units: int
+    node_resource: str | None
+
+
+def cluster_settings(conf: DictConfig) -> ClusterSettings:
+    """Settings of the actors in a Ray cluster.
+
+    Raises:
+        InvalidArgumentError: one is out of range.
+    """
+    storage = conf.backend.SimpleStorage
+    resource = storage.required_node_resource
+    if resource is not None and not isinstance(resource, str):
+        raise InvalidArgumentError(
+            f"backend.SimpleStorage.required_node_resource is {resource!r}; it must be null or the "
+            "name of a resource"
+        )
+    units = _positive(storage, "num_data_storage_units")
+    return ClusterSettings(
+        _cpus("controller.num_cpus", conf.controller.num_cpus),
+        _cpus("backend.SimpleStorage.num_cpus", storage.num_cpus),
+        1 if units is None else units,
+        resource,
+    )
+
+
+def _cpus(name: str, value: object) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise InvalidArgumentError(f"{name} is {value!r}; it must be a number of CPUs, 0 or more")
 
 
 def as_text(conf: DictConfig) -> str:
     """The configuration as YAML, a sampler object by the name of its class."""
+    from omegaconf import OmegaConf
+
     copy: Any = OmegaConf.create(OmegaConf.to_container(conf), flags={"allow_objects": True})
     sampler = copy.controller.sampler
     if not isinstance(sampler, str):
         kind = sampler if isinstance(sampler, type) else type(sampler)
         copy.controller.sampler = kind.__name__
     return OmegaConf.to_yaml(copy)
+
+
+def of_text(text: str) -> DictConfig:
+    """The configuration that :func:`as_text` wrote."""
+    from omegaconf import DictConfig, OmegaConf
+
+    conf: Any = OmegaConf.create(text, flags={"allow_objects": True})
+    assert isinstance(conf, DictConfig)
+    return conf
 
 
 def engine_settings(conf: DictConfig) -> dict[str, int | None]:
@@ -69,7 +130,7 @@ def engine_settings(conf: DictConfig) -> dict[str, int | None]:
     capacity = _positive(storage, "total_storage_bytes")
     return {
         "max_samples": _positive(storage, "total_storage_size"),
-        "capacity_bytes": int(memory_limit() * _DEFAULT_SHARE) if capacity is None else capacity,
+        "capacity_bytes": default_capacity() if capacity is None else capacity,
         "retain_bytes": _positive(storage, "retain_bytes", zero=True),
         "segment_bytes": _positive(storage, "segment_bytes"),
         "threads": threads(),
@@ -99,6 +160,11 @@ def threads() -> int | None:
     if not text.isdigit() or int(text) < 1:
         raise InvalidArgumentError(f"TQ_NUM_THREADS is {text!r}; it must be a positive integer")
     return int(text)
+
+
+def default_capacity() -> int:
+    """Bytes of payload that a storage unit takes where no limit is set."""
+    return int(memory_limit() * _DEFAULT_SHARE)
 
 
 def memory_limit() -> int:

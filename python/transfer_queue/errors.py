@@ -16,6 +16,7 @@ __all__ = [
     "InvalidArgumentError",
     "NotReadyError",
     "PickleRefusedError",
+    "PlacementError",
     "SamplerError",
     "StorageKeyNotFoundError",
     "SystemResourceError",
@@ -88,6 +89,10 @@ class SamplerError(TransferQueueError):
 
 class WatchGapError(TransferQueueError):
     """Changes since the given sequence number are no longer all known; start from None again."""
+
+
+class PlacementError(TransferQueueError, ValueError):
+    """Ray has no node, or no node in time, with the resources that were asked for; nothing runs."""
 
 
 class UnavailableError(TransferQueueError, ConnectionError):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
 from collections.abc import Mapping
-from typing import Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
-
-from transfer_queue import _rendezvous, _sampling, _settings
-from transfer_queue._controller_settings import controller_settings
-from transfer_queue._engine import Engine, join
+from transfer_queue import _discovery, _rendezvous, _settings, _starting
+from transfer_queue._controller_settings import deadline_of, deadline_of_environment
+from transfer_queue._discovery import Found
 from transfer_queue._kv.calls import (
     async_kv_batch_get,
     async_kv_batch_get_by_meta,
@@ -30,8 +30,13 @@ from transfer_queue._kv.calls import (
 from transfer_queue._kv.selecting import async_kv_evict, async_kv_select, kv_evict, kv_select
 from transfer_queue._kv.waiting import async_kv_wait, kv_wait
 from transfer_queue._kv.watching import async_kv_watch, kv_watch
+from transfer_queue._operations import Deadline
+from transfer_queue._ray.running import running_ray
 from transfer_queue.client import TransferQueueClient
-from transfer_queue.errors import UnavailableError
+from transfer_queue.errors import ClosedError, DeadlineExceededError, UnavailableError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 __all__ = [
     "async_kv_batch_get",
@@ -62,117 +67,191 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 _TQ_CLIENT: TransferQueueClient | None = None
+#: The Ray actor that the engine of this process runs in, where it does.
+_TQ_CONTROLLER: Any = None
+#: What this process has started in Ray, under the name of its backend: unit actors by name.
+_TQ_STORAGE: dict[str, Any] | None = None
 _lock = threading.Lock()
+_parents: Any = None
 
 
-def _renew_lock() -> None:
+def _forget_parents() -> None:
     # Another thread of the parent may have held it at the fork, and nobody here will release it.
-    global _lock
+    global _lock, _parents, _TQ_CONTROLLER, _TQ_STORAGE
     _lock = threading.Lock()
+    # The actors are the parent's to end. Handles are kept all the same: one that is dropped writes
+    # to the parent's connections.
+    _parents = (_TQ_CONTROLLER, _TQ_STORAGE, _parents)
+    _TQ_CONTROLLER = _TQ_STORAGE = None
 
 
-os.register_at_fork(after_in_child=_renew_lock)
+os.register_at_fork(after_in_child=_forget_parents)
 
 
 def init(
     conf: DictConfig | Mapping[str, Any] | None = None, *, address: str | None = None
 ) -> DictConfig | Any:
     """Joins the engine that is there for this process, or starts one. Does nothing where this
-    process has one already.
+    process has one already that has not ended.
 
-    The engine that is there is the one at ``address``, or else at ``TQ_ADDRESS``, or else that of
-    the process that started this one, by ``fork`` or otherwise.
+    The engine that is there is the first of these: that at ``address``, or else at ``TQ_ADDRESS``;
+    that of a running Ray, if this process is part of it; that of the process that started this one,
+    by ``fork`` or otherwise; the one that is announced on this host. Where there is none, one is
+    started: as actors where Ray is running in this process, else in the process itself.
 
     Args:
-        conf: what differs from the packaged ``config.yaml``; of no effect where one is joined.
-        address: where an engine of this host is; ``conf.controller.zmq_info.ports["socket"]`` in
-            the process that runs it.
+        conf: what differs from the packaged ``config.yaml``; of no effect where one is joined, but
+            for ``controller.deadline``, the seconds after which the search ends.
+        address: where an engine is; ``conf.controller.zmq_info.ports["socket"]`` in the process
+            that runs it. ``"embedded"`` looks for none and starts one in this process.
 
     Returns:
         The configuration of the engine, in which ``controller.zmq_info`` names it for further
         clients, also of other processes; ``conf`` itself where this process has an engine already.
 
     Raises:
-        UnavailableError: no engine answers at ``address`` or ``TQ_ADDRESS``.
+        UnavailableError: no engine answers at ``address`` or ``TQ_ADDRESS``, or the actors that
+            were started died.
+        DeadlineExceededError: the engine that is there does not answer in time.
+        PlacementError: Ray has no node with the resources that are asked for.
         UnsupportedValueError: the storage backend is not available in this version.
         InvalidArgumentError: a setting is out of range, or no sampler has the name given.
         TypeError: ``controller.sampler`` is no sampler.
         SystemResourceError: the operating system refuses shared memory.
     """
-    global _TQ_CLIENT
     with _lock:
-        if _TQ_CLIENT is not None and not _TQ_CLIENT.forked:
+        if _is_alive():
             return conf
-        engine = _joined(address)
-        merged: Any
-        if engine is None:
-            merged = _settings.merge(conf)
-            engine = _started(merged)
-        else:
-            merged = OmegaConf.create(engine.config, flags={"allow_objects": True})
-        merged.controller.zmq_info = engine.info
-        _TQ_CLIENT = _client_of(engine)
+        merged = _settings.merge(conf)
+        deadline = Deadline(deadline_of(merged.controller.deadline))
+        found = _find(address, deadline)
+        if found is None:
+            _starting.check(merged)
+            found = _start(merged, address, deadline)
+        if not found.engine.is_here and _TQ_STORAGE is None:
+            merged = _settings.of_text(found.engine.config)
+        merged.controller.zmq_info = found.engine.info
+        merged.backend.SimpleStorage.zmq_info = found.units or None
+        _use(found)
         return merged
 
 
-def _started(conf: DictConfig) -> Engine:
-    engine = Engine.start(
-        _sampling.resolve(conf.controller.sampler),
-        controller_settings(conf),
-        serve=_settings.serves(conf),
-        config=_settings.as_text(conf),
-        **_settings.engine_settings(conf),
-    )
-    if engine.address is not None:
-        _rendezvous.announce(engine.address)
-    return engine
+def _is_alive() -> bool:
+    """Whether this process has an engine; leaves one of another process that has ended."""
+    client = _TQ_CLIENT
+    if client is None or client.forked:
+        return False
+    if client.engine.is_here:
+        return True
+    try:
+        client.engine.core.partitions()
+    except (UnavailableError, ClosedError) as error:
+        logger.info("the engine %s has ended: %s", client.engine.info.id, error)
+        _leave()
+        return False
+    return True
 
 
-def _joined(address: str | None) -> Engine | None:
-    """The engine that is there for this process; None where there is none."""
-    given = address or os.environ.get(_rendezvous.ADDRESS_VARIABLE)
-    if given:
-        return join(given)
-    # Of a forked child, the parent's; of another one, that of whoever started it.
+def _find(address: str | None, deadline: Deadline) -> Found | None:
     parent = _TQ_CLIENT.engine.address if _TQ_CLIENT is not None else None
-    for inherited in (parent, _rendezvous.address_inherited()):
-        if inherited is not None:
+    return _discovery.find(address, parent, deadline)
+
+
+def _start(conf: DictConfig, address: str | None, deadline: Deadline) -> Found:
+    given = address or os.environ.get(_rendezvous.ADDRESS_VARIABLE)
+    ray = running_ray()
+    if ray is not None and given != _discovery.EMBEDDED:
+        return _start_actors(ray, conf, address, deadline)
+    announce = _settings.flag(conf, "announce") and given != _discovery.EMBEDDED
+    with _rendezvous.announcing(deadline) if announce else nullcontext():
+        found = _discovery.find_announced(deadline) if announce else None
+        if found is None:
+            found = _discovery.of_engine(_starting.start(conf))
+            if announce and found.engine.address is not None:
+                _rendezvous.announce(found.engine.address)
+        return found
+
+
+def _start_actors(ray: Any, conf: DictConfig, address: str | None, deadline: Deadline) -> Found:
+    global _TQ_STORAGE
+    from transfer_queue._ray import system
+
+    while True:
+        started = system.start(ray, conf, deadline)
+        if started is not None:
             try:
-                return join(inherited)
-            except UnavailableError as error:
-                logger.debug("the engine of the parent process has ended: %s", error)
-    return None
+                found = _discovery.of_system(started)
+            except BaseException:
+                system.end(ray, started.controller, started.units.values())
+                raise
+            _TQ_STORAGE = {"SimpleStorage": started.units}
+            return found
+        # Another process has been faster; unless that has failed since, its engine is there.
+        joined = _find(address, deadline)
+        if joined is not None:
+            return joined
+        if deadline.left == 0:
+            raise DeadlineExceededError(
+                f"Ray has not started the actors within {deadline.seconds} s"
+            )
 
 
-def _client_of(engine: Engine) -> TransferQueueClient:
+def _use(found: Found) -> TransferQueueClient:
+    """Makes an engine that of this process, and of those that it starts."""
+    global _TQ_CLIENT, _TQ_CONTROLLER
+    engine = found.engine
     client = TransferQueueClient(f"TransferQueueClient_{os.getpid()}", engine.info)
     client.initialize_storage_manager("SimpleStorage")
+    if engine.address is not None:
+        _rendezvous.hand_down(engine.address)
+    _TQ_CLIENT, _TQ_CONTROLLER = client, found.controller
     return client
 
 
 def _attached() -> TransferQueueClient | None:
     """The client of this process, made now where an engine is there for it."""
-    global _TQ_CLIENT
     with _lock:
         if _TQ_CLIENT is None or _TQ_CLIENT.forked:
-            engine = _joined(None)
-            if engine is not None:
-                _TQ_CLIENT = _client_of(engine)
+            found = _find(None, Deadline(deadline_of_environment()))
+            if found is not None:
+                _use(found)
         return _TQ_CLIENT
 
 
 def close() -> None:
-    """Ends the engine of this process and forgets what it holds, or leaves the engine of another
-    process that this one has joined; does nothing where there is none. What was read before stays
-    valid, and whoever waits is told.
+    """Ends what this process has started, with all that is stored: the engine in it, or actors of
+    Ray. An engine of another process that this one has joined goes on. Does nothing where there is
+    none. What was read before stays valid, and whoever waits is told.
     """
-    global _TQ_CLIENT
     with _lock:
-        client, _TQ_CLIENT = _TQ_CLIENT, None
+        _leave()
+
+
+@atexit.register
+def _end_actors() -> None:
+    # Ray would end them too, but without letting them remove their sockets.
+    if _TQ_STORAGE is not None:
+        close()
+
+
+def _leave() -> None:
+    global _TQ_CLIENT, _TQ_CONTROLLER, _TQ_STORAGE
+    client, _TQ_CLIENT = _TQ_CLIENT, None
+    controller, _TQ_CONTROLLER = _TQ_CONTROLLER, None
+    started, _TQ_STORAGE = _TQ_STORAGE, None
     if client is not None:
-        if client.engine.is_here and client.engine.address is not None:
-            _rendezvous.withdraw(client.engine.address)
+        address = client.engine.address
+        if address is not None:
+            _rendezvous.take_back(address)
+            if client.engine.is_here:
+                _rendezvous.forget(address)
         client.engine.close()
+    ray = running_ray()
+    if started is not None and ray is not None:
+        from transfer_queue._ray import system
+
+        units = started.get("SimpleStorage") or {}
+        system.end(ray, controller, units.values())
 
 
 def get_client() -> TransferQueueClient:

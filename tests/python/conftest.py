@@ -1,5 +1,8 @@
 """Fixtures that all Python tests share."""
 
+import shutil
+import tempfile
+
 import pytest
 
 import transfer_queue
@@ -25,3 +28,16 @@ def tq_limited():
 
     yield start
     transfer_queue.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sockets_of_our_own():
+    """Keeps the tests from joining an engine that the user runs and has announced."""
+    directory = tempfile.mkdtemp(prefix="tq-", dir="/tmp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", directory)
+        patch.delenv("TQ_ADDRESS", raising=False)
+        patch.delenv("TQ_PARENT_ADDRESS", raising=False)
+        yield
+        transfer_queue.close()
+    shutil.rmtree(directory, ignore_errors=True)

@@ -140,7 +140,9 @@ def test_a_configuration_names_what_differs(ended, conf):
 def test_an_empty_configuration_is_the_default(ended, conf):
     merged = ended.init(conf)
     assert merged.controller.zmq_info is not None
-    merged.controller.zmq_info = None
+    (unit,) = merged.backend.SimpleStorage.zmq_info.values()
+    assert unit.ports == merged.controller.zmq_info.ports
+    merged.controller.zmq_info = merged.backend.SimpleStorage.zmq_info = None
     assert OmegaConf.to_container(merged) == OmegaConf.to_container(packaged())
 
 

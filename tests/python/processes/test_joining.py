@@ -150,6 +150,21 @@ def test_a_guest_that_closes_leaves_the_engine_alone(tq, context):
     assert tq.kv_list() == {"p": {"a": {"n": 1}}}
 
 
+def leave_and_join_again():
+    import transfer_queue as tq
+
+    first = tq.init() and tq.get_client().engine.info.id
+    tq.close()
+    tq.init()
+    return first, tq.get_client().engine.info.id
+
+
+@CONTEXTS
+def test_a_guest_that_has_left_joins_again(tq, context):
+    mine = tq.get_client().engine.info.id
+    assert guest(context, leave_and_join_again) == (mine, mine)
+
+
 def hold_and_sleep(ready):
     import time
 
