@@ -20,6 +20,10 @@ impl HeldPut {
         Self { put, stripes: None }
     }
 
+    pub(crate) fn bytes(&self) -> u64 {
+        self.put.bytes()
+    }
+
     pub(crate) fn into_put(self) -> Put {
         self.put
     }
@@ -49,6 +53,10 @@ impl HeldRead {
             columns,
             space: OnceLock::new(),
         }
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.columns.iter().map(ColumnRead::bytes).sum()
     }
 
     /// The bytes at `offset` of the columns laid end to end, in as few slices as they lie in; `None`

@@ -13,6 +13,7 @@
 //! | `batch` | metadata of samples |
 //! | [`consume`] | consumption, and what a put has brought about |
 //! | `listing` | listings, changes, how full the host is |
+//! | [`overview`] | what a host is at, in counts |
 //! | `select` | selections and conditions |
 //! | [`error`] | errors in the details of a status |
 //! | [`address`] | where a host listens, and who may talk to it |
@@ -33,6 +34,7 @@ pub mod handshake;
 pub mod limits;
 mod listing;
 mod malformed;
+pub mod overview;
 mod places;
 pub mod proto;
 mod receipts;

@@ -7,16 +7,19 @@
 //! | `samples` | samples that come and go, and their metadata |
 //! | `consumption` | what tasks have consumed and what is produced |
 //! | `listings` | listings, selections, how full the host is |
+//! | `overview` | what the host is at, in counts |
 //! | `waits` | sessions and subscriptions |
 
 mod consumption;
 mod gets;
 mod listings;
+mod overview;
 mod puts;
 mod samples;
 mod waits;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tonic::{Request, Response, Status};
 use tq_engine::Embedded;
@@ -36,6 +39,8 @@ pub(crate) struct Gateway {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) about: Vec<u8>,
     pub(crate) sampler: Option<Arc<dyn HostedSampler>>,
+    /// When it began to serve.
+    pub(crate) since: Instant,
 }
 
 /// The service: each call with the handler that answers it. `here` is for handlers that hold the
@@ -117,6 +122,7 @@ service! {
     aside evict(SelectRequest) -> SelectedReply = listings::evict;
     here subscribe(SubscribeRequest) -> Nothing = waits::subscribe;
     here unsubscribe(HoldRequest) -> Nothing = waits::unsubscribe;
+    aside overview(Nothing) -> OverviewReply = overview::overview;
 }
 
 /// Samples that a handler deals with in no time.
