@@ -18,7 +18,7 @@ from transfer_queue._controller_settings import ControllerSettings, pre_allocate
 from transfer_queue._operations import Offload, Operation
 from transfer_queue._rendezvous import remove_directory, socket_directory
 from transfer_queue._sampling import CustomSampler, NativeSampler
-from transfer_queue._settings import threads
+from transfer_queue._settings import keys_of_environment, threads
 from transfer_queue.errors import UnavailableError, UnsupportedValueError
 from transfer_queue.utils import serial_utils
 from transfer_queue.utils.zmq_utils import ZMQServerInfo
@@ -195,7 +195,7 @@ def _end() -> None:
 
 
 def join(address: str) -> Engine:
-    """The engine of another process of this host, at ``address``.
+    """The engine of another process, at ``address``.
 
     Raises:
         UnavailableError: no engine answers there.
@@ -225,7 +225,11 @@ def join(address: str) -> Engine:
 
 def _connected(address: str, deadline: float = _CALL_SECONDS) -> _core.Engine:
     return _core.Engine.connect(
-        address, f"process {os.getpid()}", deadline=deadline, threads=threads()
+        address,
+        f"process {os.getpid()}",
+        deadline=deadline,
+        threads=threads(),
+        **keys_of_environment(),
     )
 
 

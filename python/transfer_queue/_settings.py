@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from transfer_queue.errors import InvalidArgumentError, UnsupportedValueError
 
-__all__ = ["as_text", "engine_settings", "merge", "serves", "threads"]
+__all__ = ["as_text", "engine_settings", "keys_of_environment", "merge", "serves", "threads"]
 
 #: Share of the memory limit that payload may take where no limit is set: beyond it the system
 #: would end the process rather than refuse the put.
@@ -99,6 +99,21 @@ def threads() -> int | None:
     if not text.isdigit() or int(text) < 1:
         raise InvalidArgumentError(f"TQ_NUM_THREADS is {text!r}; it must be a positive integer")
     return int(text)
+
+
+#: Files with what an engine on TCP asks for: the cluster's secret; certificate, key, authorities.
+_SECRET_VARIABLE = "TQ_SECRET_FILE"
+_TLS_VARIABLES = ("TQ_TLS_CERTIFICATE", "TQ_TLS_KEY", "TQ_TLS_AUTHORITY")
+
+
+def keys_of_environment() -> dict[str, Any]:
+    """What the environment has for an engine on TCP, as ``_core.Engine.connect`` takes it."""
+    certificate, key, authority = (os.environ.get(name) or None for name in _TLS_VARIABLES)
+    tls = (certificate, key, authority)
+    return {
+        "secret_file": os.environ.get(_SECRET_VARIABLE) or None,
+        "tls": tls if any(tls) else None,
+    }
 
 
 def memory_limit() -> int:

@@ -81,12 +81,13 @@ def init(
     process has one already.
 
     The engine that is there is the one at ``address``, or else at ``TQ_ADDRESS``, or else that of
-    the process that started this one, by ``fork`` or otherwise.
+    the process that started this one, by ``fork`` or otherwise. One on TCP asks for the cluster's
+    secret, which is read from the file that ``TQ_SECRET_FILE`` names.
 
     Args:
         conf: what differs from the packaged ``config.yaml``; of no effect where one is joined.
-        address: where an engine of this host is; ``conf.controller.zmq_info.ports["socket"]`` in
-            the process that runs it.
+        address: where an engine is, ``unix:<directory>`` or ``tcp:<host>:<port>``;
+            ``conf.controller.zmq_info.ports["socket"]`` in the process that runs it.
 
     Returns:
         The configuration of the engine, in which ``controller.zmq_info`` names it for further
@@ -109,7 +110,8 @@ def init(
             merged = _settings.merge(conf)
             engine = _started(merged)
         else:
-            merged = OmegaConf.create(engine.config, flags={"allow_objects": True})
+            # One that `tq serve` runs tells only what the packaged configuration does not say.
+            merged = _settings.merge(OmegaConf.create(engine.config))
         merged.controller.zmq_info = engine.info
         _TQ_CLIENT = _client_of(engine)
         return merged

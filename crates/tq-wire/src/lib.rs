@@ -19,6 +19,7 @@
 //! | [`address`] | where a host listens, and who may talk to it |
 //! | [`door`] | segments handed over as file descriptors |
 //! | [`secret`], [`handshake`] | what a peer on TCP proves before anything else |
+//! | [`secret_file`] | the secret in a file of this user alone |
 //! | [`bulk`] | payload on connections of its own |
 //! | [`stream`], [`tls`] | a TCP connection, with TLS or without |
 //! | [`limits`] | sizes and versions that both ends keep to |
@@ -39,6 +40,7 @@ mod places;
 pub mod proto;
 mod receipts;
 pub mod secret;
+pub mod secret_file;
 mod select;
 pub mod stream;
 pub mod tags;
