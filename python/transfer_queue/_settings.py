@@ -12,7 +12,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from transfer_queue.errors import InvalidArgumentError, UnsupportedValueError
 
-__all__ = ["as_text", "engine_settings", "keys_of_environment", "merge", "serves", "threads"]
+__all__ = [
+    "as_text",
+    "engine_settings",
+    "keys_of_environment",
+    "merge",
+    "of_text",
+    "serves",
+    "threads",
+]
 
 #: Share of the memory limit that payload may take where no limit is set: beyond it the system
 #: would end the process rather than refuse the put.
@@ -51,6 +59,14 @@ def as_text(conf: DictConfig) -> str:
         kind = sampler if isinstance(sampler, type) else type(sampler)
         copy.controller.sampler = kind.__name__
     return OmegaConf.to_yaml(copy)
+
+
+def of_text(text: str) -> DictConfig:
+    """The configuration that a host tells as YAML; where it says nothing, as ``tq serve`` does of
+    other backends, it is the packaged one.
+    """
+    conf: Any = OmegaConf.create(text)
+    return merge(conf)
 
 
 def engine_settings(conf: DictConfig) -> dict[str, int | None]:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from transfer_queue import _rendezvous, _sampling, _settings
 from transfer_queue._controller_settings import controller_settings
@@ -110,8 +110,7 @@ def init(
             merged = _settings.merge(conf)
             engine = _started(merged)
         else:
-            # One that `tq serve` runs tells only what the packaged configuration does not say.
-            merged = _settings.merge(OmegaConf.create(engine.config))
+            merged = _settings.of_text(engine.config)
         merged.controller.zmq_info = engine.info
         _TQ_CLIENT = _client_of(engine)
         return merged

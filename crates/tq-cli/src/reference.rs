@@ -104,8 +104,8 @@ fn meaning(arg: &Arg) -> String {
         .iter()
         // What may be written for true and false needs no list.
         .filter(|_| {
-            !arg.get_value_names()
-                .is_some_and(|names| names == ["true|false"])
+            arg.get_value_names()
+                .is_none_or(|names| names != ["true|false"])
         })
         .map(|value| format!("`{}`", value.get_name()))
         .collect();

@@ -165,7 +165,9 @@ impl<'a> Counted<'a> {
         let from = self.left.len().checked_sub(count_of);
         let from = from.ok_or_else(|| malformed(format_args!("too few {}", self.what)))?;
         let taken = self.left.drain(from..).rev();
-        Ok(taken.map(|(name, found)| (name.into(), count(found))).collect())
+        Ok(taken
+            .map(|(name, found)| (name.into(), count(found)))
+            .collect())
     }
 
     fn end(self) -> Result<()> {

@@ -83,7 +83,10 @@ fn of_file(path: &Path, file: File) -> Result<Secret> {
     }
     let own = own_user();
     if found.uid() != own {
-        let why = format!("belongs to user {}, this process to user {own}", found.uid());
+        let why = format!(
+            "belongs to user {}, this process to user {own}",
+            found.uid()
+        );
         return Err(refused(path, &why));
     }
     if found.mode() & 0o077 != 0 {
@@ -114,7 +117,10 @@ fn refused(path: &Path, why: &str) -> Error {
 fn system(path: &Path, what: &str, error: io::Error) -> Error {
     Error::new(
         ErrorKind::System,
-        format!("the file {} for the cluster's secret {what}", path.display()),
+        format!(
+            "the file {} for the cluster's secret {what}",
+            path.display()
+        ),
     )
     .caused_by(error)
 }

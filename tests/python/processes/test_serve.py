@@ -1,4 +1,4 @@
-"""``tq serve`` as the host: a process that runs no Python code of anybody's, used by those that do."""
+"""``tq serve`` as the host: a process without Python code, used by those that have some."""
 
 import contextlib
 import json
