@@ -138,7 +138,6 @@ pub(crate) struct Settings {
         long,
         env = "TQ_ADVERTISE",
         value_name = "HOST",
-        requires = "bind",
         help_heading = "Other hosts"
     )]
     pub(crate) advertise: Option<String>,
@@ -157,7 +156,6 @@ pub(crate) struct Settings {
         long,
         env = "TQ_TLS_CERTIFICATE",
         value_name = "FILE",
-        requires = "tls_key",
         help_heading = "Other hosts"
     )]
     pub(crate) tls_certificate: Option<PathBuf>,
@@ -166,7 +164,6 @@ pub(crate) struct Settings {
         long,
         env = "TQ_TLS_KEY",
         value_name = "FILE",
-        requires = "tls_certificate",
         help_heading = "Other hosts"
     )]
     pub(crate) tls_key: Option<PathBuf>,
@@ -316,10 +313,17 @@ impl Settings {
                  version; use --role both"
             ),
         }
+        // By hand, because for clap what a file gives does not count as given.
+        if self.bind.is_none() && self.advertise.is_some() {
+            bail!("--advertise is for guests on TCP; give --bind, too");
+        }
         if self.bind.is_none() && self.tls().is_some() {
             bail!("TLS is for guests on TCP; give --bind, too, or no --tls-... settings");
         }
-        if self.tls().is_some() && self.tls_certificate.is_none() {
+        if self.tls_certificate.is_some() != self.tls_key.is_some() {
+            bail!("--tls-certificate and --tls-key belong together; give both");
+        }
+        if self.tls_authority.is_some() && self.tls_certificate.is_none() {
             bail!("--tls-authority has guests show certificates; give --tls-certificate, too");
         }
         self.sampler().map(drop)
