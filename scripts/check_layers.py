@@ -28,7 +28,7 @@ FLOORS = {
     "tq-client": 4,
     "tq-server": 4,
     "tq-cli": 5,
-    "tq-python": 5,
+    "tq-python": 6,
 }
 # The shared words lie under everything, their own floor included.
 GROUND = "tq-proto"

@@ -20,6 +20,7 @@ __all__ = [
     "default_capacity",
     "engine_settings",
     "flag",
+    "keys_of_environment",
     "merge",
     "of_text",
     "threads",
@@ -106,12 +107,12 @@ def as_text(conf: DictConfig) -> str:
 
 
 def of_text(text: str) -> DictConfig:
-    """The configuration that :func:`as_text` wrote."""
-    from omegaconf import DictConfig, OmegaConf
+    """The configuration that a host tells as YAML; where it says nothing, as ``tq serve`` does of
+    other backends, it is the packaged one.
+    """
+    from omegaconf import OmegaConf
 
-    conf: Any = OmegaConf.create(text, flags={"allow_objects": True})
-    assert isinstance(conf, DictConfig)
-    return conf
+    return merge(OmegaConf.create(text))
 
 
 def engine_settings(conf: DictConfig) -> dict[str, int | None]:
@@ -165,6 +166,19 @@ def threads() -> int | None:
 def default_capacity() -> int:
     """Bytes of payload that a storage unit takes where no limit is set."""
     return int(memory_limit() * _DEFAULT_SHARE)
+#: Files with what an engine on TCP asks for: the cluster's secret; certificate, key, authorities.
+_SECRET_VARIABLE = "TQ_SECRET_FILE"
+_TLS_VARIABLES = ("TQ_TLS_CERTIFICATE", "TQ_TLS_KEY", "TQ_TLS_AUTHORITY")
+
+
+def keys_of_environment() -> dict[str, Any]:
+    """What the environment has for an engine on TCP, as ``_core.Engine.connect`` takes it."""
+    certificate, key, authority = (os.environ.get(name) or None for name in _TLS_VARIABLES)
+    tls = (certificate, key, authority)
+    return {
+        "secret_file": os.environ.get(_SECRET_VARIABLE) or None,
+        "tls": tls if any(tls) else None,
+    }
 
 
 def memory_limit() -> int:

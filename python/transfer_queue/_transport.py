@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from transfer_queue import _core
-from transfer_queue._settings import threads
+from transfer_queue._settings import keys_of_environment, threads
 from transfer_queue.utils.zmq_utils import ZMQServerInfo, format_zmq_address
 
 __all__ = ["Listen", "addresses_of", "connect", "ports_of", "serve", "start_unit"]
@@ -76,9 +76,10 @@ def addresses_of(info: ZMQServerInfo) -> list[str]:
 
 def connect(address: str, name: str, deadline: float, secret: bytes | None) -> _core.Engine:
     """The engine at ``address``."""
-    return _core.Engine.connect(
-        address, name, deadline=deadline, threads=threads(), secret=secret
-    )
+    keys = keys_of_environment()
+    if secret is not None:
+        keys["secret"] = secret
+    return _core.Engine.connect(address, name, deadline=deadline, threads=threads(), **keys)
 
 
 def start_unit(

@@ -102,8 +102,10 @@ def init(
     Args:
         conf: what differs from the packaged ``config.yaml``; of no effect where one is joined, but
             for ``controller.deadline``, the seconds after which the search ends.
-        address: where an engine is; ``conf.controller.zmq_info.ports["socket"]`` in the process
-            that runs it. ``"embedded"`` looks for none and starts one in this process.
+        address: where an engine is, ``unix:<directory>`` or ``tcp:<host>:<port>``;
+            ``conf.controller.zmq_info.ports["socket"]`` in the process that runs it. One on TCP
+            asks for the cluster's secret, which is read from the file that ``TQ_SECRET_FILE``
+            names. ``"embedded"`` looks for none and starts one in this process.
 
     Returns:
         The configuration of the engine, in which ``controller.zmq_info`` names it for further

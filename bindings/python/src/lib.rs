@@ -6,6 +6,7 @@
 //! | `errors` | error kinds as Python exceptions |
 //! | `codec` | Python values to packed buffers and back |
 //! | `engine` | the embedded engine |
+//! | `program` | the program `tq` |
 //! | `samplers` | what the sampler classes compute when they are called directly |
 //!
 //! No panic crosses into Python, blocking work runs detached, and no signature has a pointer.
@@ -14,6 +15,7 @@ mod codec;
 mod engine;
 mod errors;
 mod fence;
+mod program;
 mod samplers;
 
 use pyo3::prelude::*;
@@ -35,6 +37,8 @@ mod _core {
     use super::engine::waiting::Subscription;
     #[pymodule_export]
     use super::fence::ExportedBytes;
+    #[pymodule_export]
+    use super::program::main;
     #[pymodule_export]
     use super::samplers::{balanced_partitions, grpo_groups, pack_lengths};
 }

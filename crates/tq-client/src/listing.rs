@@ -4,6 +4,7 @@
 use tq_controller::{Changes, Selected, Selection};
 use tq_engine::{Listing, Usage};
 use tq_proto::{PartitionId, Result};
+use tq_wire::overview::Overview;
 use tq_wire::proto::{self, ChangesRequest, ListRequest, Nothing, PartitionRequest, SelectRequest};
 use tq_wire::request_id::RequestId;
 use tq_wire::texts::texts;
@@ -83,6 +84,20 @@ impl Remote {
     /// As every call, see [`Remote`].
     pub fn usage(&self) -> Result<Usage> {
         Ok(self.ask_again(|| call!(usage, Nothing {}))?.read())
+    }
+
+    /// What the host is at, in counts; this guest is not counted among its guests.
+    ///
+    /// # Errors
+    /// As every call, see [`Remote`].
+    pub fn overview(&self) -> Result<Overview> {
+        self.again(|link| {
+            let mut overview = self.ask_over(link, call!(overview, Nothing {}))?.read()?;
+            overview
+                .guests
+                .retain(|guest| guest.session != link.session);
+            Ok(overview)
+        })
     }
 
     /// Chooses samples, and claims them where the selection says so.

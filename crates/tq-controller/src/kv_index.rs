@@ -19,6 +19,10 @@ impl KvIndex {
         self.slots.get(key).copied()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(crate) fn insert(&mut self, key: Key, slot: Slot) {
         self.slots.insert(key, slot);
     }

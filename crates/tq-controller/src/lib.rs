@@ -52,6 +52,7 @@
 //! | [`sampler`] | which of the ready samples a task gets next |
 //! | [`status_report`] | production and consumption status by column |
 //! | [`list`] | keys and tags in creation order, without copies |
+//! | [`overview`] | how far each partition is, in counts |
 //! | [`clear`] | clears by key, by global index, of a whole partition |
 //! | [`schema`] | dtype and shapes of a field, over all rows and per row |
 //! | [`tags`] | tag values and their key-wise merge |
@@ -78,6 +79,7 @@ mod index_table;
 pub mod insert;
 mod kv_index;
 pub mod list;
+pub mod overview;
 mod pages;
 mod partition;
 pub mod placement;
@@ -104,6 +106,7 @@ pub use claim::FetchRequest;
 pub use clear::ClearTicket;
 pub use controller::Controller;
 pub use list::{Keys, Listed};
+pub use overview::PartitionOverview;
 pub use placement::PlacedRows;
 pub use predicate::{Comparison, Matcher, Predicate};
 pub use put::{FieldUpdate, Published, Refused};

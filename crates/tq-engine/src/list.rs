@@ -1,6 +1,6 @@
 //! Keys and tags at one instant, or what has changed since an earlier one.
 
-use tq_controller::{Changes, Tags};
+use tq_controller::{Changes, PartitionOverview, Tags};
 use tq_proto::{Key, PartitionId, Result};
 
 use crate::embedded::Embedded;
@@ -33,6 +33,15 @@ impl Embedded {
                     .collect(),
             })
             .collect())
+    }
+
+    /// How far each partition is, oldest first; costs the same however many samples there are.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn overview(&self) -> Result<Vec<PartitionOverview>> {
+        self.check()?;
+        Ok(self.shared.controller().overview())
     }
 
     /// What has changed in `partition` since change number `since`; see

@@ -31,6 +31,13 @@ impl HeldPut {
         }
     }
 
+    pub(crate) fn bytes(&self) -> u64 {
+        match &self.rows {
+            Incoming::Put(put) => put.bytes(),
+            Incoming::Store(store) => store.bytes(),
+        }
+    }
+
     pub(crate) fn into_rows(self) -> Incoming {
         self.rows
     }
@@ -63,6 +70,10 @@ impl HeldRead {
             columns,
             space: OnceLock::new(),
         }
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.columns.iter().map(ColumnRead::bytes).sum()
     }
 
     /// The bytes at `offset` of the columns laid end to end, in as few slices as they lie in; `None`

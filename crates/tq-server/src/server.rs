@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Builder, Runtime};
@@ -83,6 +83,7 @@ impl Server {
             about: config.about,
             sampler: config.sampler,
             replies: Arc::default(),
+            since: Instant::now(),
         };
         let mut running = Running {
             calls: vec![runtime.spawn(serve(gateway.clone(), calls, stopped.clone(), None))],

@@ -7,13 +7,16 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use tq_arena::Stripe;
 use tq_engine::{Put, Subscription};
 use tq_proto::{Error, ErrorKind, Result, UnitId};
 use tq_storage::{ColumnRead, PendingPut};
 use tq_wire::bulk::Status;
+use tq_wire::overview::GuestOverview;
+use tq_wire::proto::Hello;
 
 use crate::bell::Bell;
 use crate::held::{HeldPut, HeldRead, Incoming};
@@ -21,13 +24,24 @@ use crate::held::{HeldPut, HeldRead, Incoming};
 /// Numbers whose end came before their beginning, of calls that were given up on; so many are
 /// remembered.
 const ENDED_EARLY: usize = 256;
+/// Characters of a guest's name that are kept.
+const NAME_LENGTH: usize = 200;
 
 /// A guest.
 #[derive(Debug)]
 pub(crate) struct Session {
     number: u64,
     bell: Arc<Bell>,
+    since: Instant,
+    /// Who the guest says it is.
+    guest: OnceLock<Guest>,
     state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct Guest {
+    name: String,
+    process: u32,
 }
 
 #[derive(Default)]
@@ -68,6 +82,8 @@ impl Session {
         Self {
             number,
             bell: Arc::default(),
+            since: Instant::now(),
+            guest: OnceLock::new(),
             state: Mutex::default(),
         }
     }
@@ -78,6 +94,32 @@ impl Session {
 
     pub(crate) fn bell(&self) -> &Arc<Bell> {
         &self.bell
+    }
+
+    /// Notes who the guest says it is, for those who ask what the host is at.
+    pub(crate) fn introduce(&self, hello: &Hello) {
+        self.guest.get_or_init(|| Guest {
+            name: hello.client_name.chars().take(NAME_LENGTH).collect(),
+            process: hello.process,
+        });
+    }
+
+    /// Who the guest is and what it holds.
+    fn overview(&self) -> GuestOverview {
+        let guest = self.guest.get();
+        let state = self.lock();
+        let (puts, reads) = (&state.held.puts, &state.held.reads);
+        GuestOverview {
+            session: self.number,
+            name: guest.map(|guest| guest.name.clone()).unwrap_or_default(),
+            process: guest.map_or(0, |guest| guest.process),
+            attached: self.since.elapsed(),
+            puts: puts.len() as u64,
+            put_bytes: puts.values().map(HeldPut::bytes).sum(),
+            reads: reads.len() as u64,
+            read_bytes: reads.values().map(|read| read.bytes()).sum(),
+            subscriptions: state.subscriptions.len() as u64,
+        }
     }
 
     /// Holds a put until it is published, committed or abandoned.
@@ -339,6 +381,14 @@ impl Sessions {
         if let Some(on_leave) = on_leave {
             on_leave();
         }
+    }
+
+    /// The guests, in the order in which they attached.
+    pub(crate) fn overview(&self) -> Vec<GuestOverview> {
+        let sessions: Vec<_> = self.lock().sessions.values().cloned().collect();
+        let mut guests: Vec<_> = sessions.iter().map(|session| session.overview()).collect();
+        guests.sort_unstable_by_key(|guest| guest.session);
+        guests
     }
 
     /// Ends all streams, and opens no more.

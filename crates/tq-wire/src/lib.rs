@@ -13,12 +13,14 @@
 //! | `batch` | metadata of samples |
 //! | [`consume`] | consumption, and what a put has brought about |
 //! | `listing` | listings, changes, how full the host is |
+//! | [`overview`] | what a host is at, in counts |
 //! | `select` | selections and conditions |
 //! | `units` | storage units, and which rows lie where |
 //! | [`error`] | errors in the details of a status |
 //! | [`address`] | where a host listens, and who may talk to it |
 //! | [`door`] | segments handed over as file descriptors |
 //! | [`secret`], [`handshake`] | what a peer on TCP proves before anything else |
+//! | [`secret_file`] | the secret in a file of this user alone |
 //! | [`bulk`] | payload on connections of its own |
 //! | [`stream`], [`tls`] | a TCP connection, with TLS or without |
 //! | [`request_id`] | numbers of requests that are carried out once |
@@ -35,11 +37,13 @@ pub mod handshake;
 pub mod limits;
 mod listing;
 mod malformed;
+pub mod overview;
 mod places;
 pub mod proto;
 mod receipts;
 pub mod request_id;
 pub mod secret;
+pub mod secret_file;
 mod select;
 pub mod stream;
 pub mod tags;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::option;
@@ -11,12 +12,14 @@ use proptest::prelude::*;
 use prost::Message;
 use tq_arena::SegmentRange;
 use tq_controller::{
-    BatchColumns, Changes, Comparison, FieldColumns, FieldSelection, KeyChange, Predicate,
-    Published, Receipts, Selected, Selection, SelectionCounts, StatusColumns, TagValue, Tags,
+    BatchColumns, Changes, Comparison, FieldColumns, FieldSelection, KeyChange, PartitionOverview,
+    Predicate, Published, Receipts, Selected, Selection, SelectionCounts, StatusColumns, TagValue,
+    Tags,
 };
 use tq_engine::{Listing, Order, Spread, UnitInfo};
 use tq_proto::{DType, ErrorKind, FieldName, GlobalIndex, RowShapes, UnitId};
 use tq_storage::{ColumnDescription, ColumnLayout, ColumnPlan, RowsPart};
+use tq_wire::overview::{GuestOverview, Overview};
 use tq_wire::proto;
 
 fn name() -> impl Strategy<Value = Arc<str>> {
@@ -521,4 +524,83 @@ fn rows_in_several_units_are_described_or_the_reply_is_refused() {
     ] {
         assert_eq!(carried(&proto::Order::of(1, &order)).read(), order);
     }
+}
+
+fn overview() -> Overview {
+    let partition = |name: &str, fields: &[(&str, usize)], tasks: &[(&str, usize)]| {
+        let counts =
+            |of: &[(&str, usize)]| of.iter().map(|(name, n)| ((*name).into(), *n)).collect();
+        PartitionOverview {
+            partition: name.into(),
+            samples: 7,
+            preallocated: 1,
+            keys: 6,
+            sequence: 90,
+            produced: counts(fields),
+            consumed: counts(tasks),
+        }
+    };
+    Overview {
+        partitions: vec![
+            partition("p", &[("a", 3), ("b", 7)], &[]),
+            partition("", &[], &[("t", 2)]),
+            partition("q", &[("a", 0)], &[("t", 1), ("u", 7)]),
+        ],
+        units: Vec::new(),
+        guests: vec![
+            GuestOverview {
+                session: 4,
+                name: "rollout".to_owned(),
+                process: 17,
+                attached: Duration::from_secs(3),
+                puts: 1,
+                put_bytes: 2,
+                reads: 3,
+                read_bytes: 5,
+                subscriptions: 6,
+            },
+            GuestOverview::default(),
+        ],
+        serving: Duration::from_secs(60),
+    }
+}
+
+#[test]
+fn an_overview_comes_back() {
+    let sent = overview();
+    let read = carried(&proto::OverviewReply::of(&sent)).read().unwrap();
+    assert_eq!(read.partitions, sent.partitions);
+    assert_eq!(read.guests, sent.guests);
+    assert_eq!(read.serving, sent.serving);
+    let nothing = proto::OverviewReply::default().read().unwrap();
+    assert!(nothing.partitions.is_empty() && nothing.guests.is_empty());
+}
+
+#[test]
+fn each_lie_of_an_overview_is_an_error() {
+    type Lie = fn(&mut proto::PartitionOverviews, &mut proto::GuestOverviews);
+    let lies: [Lie; 12] = [
+        |partitions, _| partitions.samples.truncate(2),
+        |partitions, _| partitions.keys.push(1),
+        |partitions, _| partitions.sequences.clear(),
+        |partitions, _| partitions.field_counts[0] = 1,
+        |partitions, _| partitions.field_counts[0] = u64::MAX,
+        |partitions, _| partitions.task_counts[2] = 3,
+        |partitions, _| partitions.produced.truncate(1),
+        |partitions, _| partitions.tasks = None,
+        |partitions, _| partitions.partitions = None,
+        |_, guests| guests.names = None,
+        |_, guests| guests.processes.clear(),
+        |_, guests| guests.sessions.push(1),
+    ];
+    let honest = proto::OverviewReply::of(&overview());
+    for (number, lie) in lies.into_iter().enumerate() {
+        let mut tampered = honest.clone();
+        let guests = tampered.guests.as_mut().unwrap();
+        lie(tampered.partitions.as_mut().unwrap(), guests);
+        assert!(tampered.read().is_err(), "{number}");
+    }
+    let mut without_usage = honest;
+    without_usage.units.push(proto::UnitOverview::default());
+    assert!(without_usage.read().is_err());
 }

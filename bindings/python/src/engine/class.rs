@@ -1,5 +1,6 @@
 //! `_core.Engine`.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,8 +8,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use tq_client::{ConnectConfig, Engine as Gateway, Remote};
 use tq_engine::{Embedded, EmbeddedConfig, PlacementPolicy};
-use tq_proto::ErrorKind;
+use tq_proto::{ErrorKind, Result};
 use tq_server::{HostedSampler, Server, ServerConfig};
+use tq_wire::secret::Secret;
+use tq_wire::secret_file;
+use tq_wire::tls::TlsFiles;
 
 use super::arguments::{field_names, global_indexes, texts};
 use super::hosting::PythonSampler;
@@ -65,21 +69,34 @@ impl Engine {
         Ok(Self::of(engine.into(), config.threads))
     }
 
-    /// Joins the engine of another process. `deadline`: seconds that a call may take.
+    /// Joins the engine of another process. `deadline`: seconds that a call may take; `secret`, or the
+    /// file with it, and `tls` (files with certificate, key, authorities) are for one on TCP.
     #[staticmethod]
-    #[pyo3(signature = (address, client_name, *, deadline=None, threads=None))]
+    #[pyo3(signature = (
+        address, client_name, *, deadline=None, threads=None, secret=None, secret_file=None, tls=None
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn connect(
         py: Python<'_>,
         address: &str,
         client_name: String,
         deadline: Option<f64>,
         threads: Option<usize>,
+        secret: Option<Vec<u8>>,
+        secret_file: Option<PathBuf>,
+        tls: Option<(Option<PathBuf>, Option<PathBuf>, Option<PathBuf>)>,
     ) -> PyResult<Self> {
         let default = ConnectConfig::default();
         let config = ConnectConfig {
             deadline: deadline.map_or(default.deadline, Duration::from_secs_f64),
             client_name,
             threads: threads.unwrap_or(default.threads).max(1),
+            secret: known_secret(secret, secret_file).or_raise(py)?,
+            tls: tls.map(|(certificate, key, authority)| TlsFiles {
+                certificate,
+                key,
+                authority,
+            }),
             ..default
         };
         let threads = config.threads;
@@ -340,5 +357,14 @@ impl Engine {
             tags,
             allow_pickle,
         ))
+    }
+}
+
+/// The secret that is given, or that of a file.
+fn known_secret(secret: Option<Vec<u8>>, file: Option<PathBuf>) -> Result<Option<Secret>> {
+    match (secret, file) {
+        (Some(secret), _) => Secret::new(secret).map(Some),
+        (None, Some(file)) => secret_file::read(&file).map(Some),
+        (None, None) => Ok(None),
     }
 }

@@ -7,18 +7,21 @@
 //! | `samples` | samples that come and go, and their metadata |
 //! | `consumption` | what tasks have consumed and what is produced |
 //! | `listings` | listings, selections, how full the host is |
+//! | `overview` | what the host is at, in counts |
 //! | `units` | storage units of other processes |
 //! | `waits` | sessions and subscriptions |
 
 mod consumption;
 mod gets;
 mod listings;
+mod overview;
 mod puts;
 mod samples;
 mod units;
 mod waits;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tonic::{Request, Response, Status};
 use tq_engine::Embedded;
@@ -41,6 +44,8 @@ pub(crate) struct Gateway {
     pub(crate) about: Vec<u8>,
     pub(crate) sampler: Option<Arc<dyn HostedSampler>>,
     pub(crate) replies: Arc<Replies>,
+    /// When it began to serve.
+    pub(crate) since: Instant,
 }
 
 /// The service: each call with the handler that answers it. `here` is for handlers that hold the
@@ -135,6 +140,7 @@ service! {
     aside commit_store(HoldRequest) -> Nothing = puts::commit_store;
     here subscribe(SubscribeRequest) -> Nothing = waits::subscribe;
     here unsubscribe(HoldRequest) -> Nothing = waits::unsubscribe;
+    aside overview(Nothing) -> OverviewReply = overview::overview;
 }
 
 /// Samples that a handler deals with in no time.

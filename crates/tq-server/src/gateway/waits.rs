@@ -23,6 +23,7 @@ pub(super) fn attach(gateway: &Gateway, hello: &Hello) -> Result<SessionStream> 
     }
     gateway.engine.check()?;
     let session = gateway.sessions.open()?;
+    session.introduce(hello);
     tracing::info!(
         session = session.number(),
         guest = hello.client_name,
