@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::{ArgAction, Args, ValueEnum, builder::BoolishValueParser};
 use tq_controller::sampler::{LENGTH_TAG, SamplerConfig};
-use tq_engine::EmbeddedConfig;
+use tq_engine::{EmbeddedConfig, PlacementPolicy};
+use tq_wire::address::Address;
 use tq_wire::tls::TlsFiles;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -20,7 +21,7 @@ use crate::quantity::{self, Size};
 pub(crate) enum Role {
     /// Controller and storage unit
     Both,
-    /// The controller alone
+    /// The controller, which stores small batches only
     Controller,
     /// A storage unit for a controller elsewhere
     Storage,
@@ -40,6 +41,18 @@ pub(crate) enum SamplerName {
     #[value(name = "StreamingTokenBudgetSampler")]
     StreamingTokenBudget,
 }
+
+/// Which storage unit a batch goes to.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
+pub(crate) enum PlacementName {
+    /// One of the writer's machine, while there is room
+    Local,
+    /// The emptiest
+    Balanced,
+}
+
+/// What a controller without a storage unit of its own stores.
+const SMALL_BATCHES_BYTES: u64 = 256 << 20;
 
 /// How much is logged.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Debug)]
@@ -71,10 +84,12 @@ pub(crate) struct Settings {
     /// A TOML file with settings.
     #[arg(long, env = "TQ_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// What runs here. Only `both` is available in this version.
+    /// What runs here: a controller with a storage unit, a controller that stores batches of at most
+    /// 64 KiB only (256 MiB of them, or `--memory` if that is less), or a storage unit for the
+    /// controller at `--controller`.
     #[arg(long, env = "TQ_ROLE", value_enum, default_value = "both")]
     pub(crate) role: Role,
-    /// Where the controller is, for a storage unit.
+    /// Where the controller of a storage unit is: `unix:<directory>` or `tcp:<host>:<port>`.
     #[arg(long, env = "TQ_CONTROLLER", value_name = "ADDRESS")]
     pub(crate) controller: Option<String>,
     /// How much is logged to standard error.
@@ -91,7 +106,7 @@ pub(crate) struct Settings {
     pub(crate) stop_limit: f64,
 
     /// The directory of the Unix sockets, of this user alone; made where it does not exist. Default:
-    /// `serve` in the directory of this user's engines, `$XDG_RUNTIME_DIR/transferqueue` or
+    /// `serve`, or `unit-<process id>` for a storage unit, in the directory of this user's engines, `$XDG_RUNTIME_DIR/transferqueue` or
     /// `/tmp/transferqueue-<user id>`.
     #[arg(
         long,
@@ -101,7 +116,8 @@ pub(crate) struct Settings {
         help_heading = "Where it is found"
     )]
     pub(crate) directory: Option<PathBuf>,
-    /// Whether processes of this user on this host find the engine by themselves.
+    /// Whether processes of this user on this host find the engine by themselves. Of a storage unit
+    /// nothing is to be found.
     #[arg(
         long,
         env = "TQ_ANNOUNCE",
@@ -227,6 +243,15 @@ pub(crate) struct Settings {
     )]
     pub(crate) threads: u16,
 
+    /// Which storage unit a batch goes to, where there are several.
+    #[arg(
+        long,
+        env = "TQ_PLACEMENT",
+        value_enum,
+        default_value = "local",
+        help_heading = "Controller"
+    )]
+    pub(crate) placement: PlacementName,
     /// Chooses the batches of fetches.
     #[arg(
         long,
@@ -304,14 +329,12 @@ impl Settings {
     pub(crate) fn check(&self) -> Result<()> {
         match (self.role, &self.controller) {
             (Role::Both, None) => {}
-            (Role::Both, Some(_)) => bail!(
+            (Role::Controller, None) => {}
+            (Role::Both | Role::Controller, Some(_)) => bail!(
                 "--controller is for --role storage; this process is to run a controller of its own"
             ),
             (Role::Storage, None) => bail!("--role storage needs --controller, the address of one"),
-            (Role::Storage | Role::Controller, _) => bail!(
-                "controller and storage units in processes of their own are not available in this \
-                 version; use --role both"
-            ),
+            (Role::Storage, Some(address)) => drop(Address::parse(address)?),
         }
         // By hand, because for clap what a file gives does not count as given.
         if self.bind.is_none() && self.advertise.is_some() {
@@ -334,6 +357,10 @@ impl Settings {
         EmbeddedConfig {
             max_samples: self.max_samples,
             capacity_bytes: self.capacity(),
+            placement: match self.placement {
+                PlacementName::Local => PlacementPolicy::Local,
+                PlacementName::Balanced => PlacementPolicy::Balanced,
+            },
             segment_bytes: self.segment_bytes,
             retain_bytes: self.retain_bytes,
             ..EmbeddedConfig::default()
@@ -342,9 +369,13 @@ impl Settings {
 
     /// The most bytes of payload.
     pub(crate) fn capacity(&self) -> u64 {
-        match self.memory {
+        let capacity = match self.memory {
             Size::Bytes(bytes) => bytes,
             Size::Share(share) => (memory::limit() as f64 * share) as u64,
+        };
+        match self.role {
+            Role::Controller => capacity.min(SMALL_BATCHES_BYTES),
+            Role::Both | Role::Storage => capacity,
         }
     }
 

@@ -7,7 +7,11 @@
 //!
 //! The second prints a line of JSON: MiB/s of putting and getting 512 MiB of dense rows, five times.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that measures")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program that measures"
+)]
 
 use std::time::Instant;
 
@@ -28,7 +32,12 @@ fn secret() -> Secret {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
         ["serve", bind] => serve(bind),
         ["run", address] => run(address, 2),
         ["run", address, connections] => run(address, connections.parse().unwrap()),
@@ -88,8 +97,19 @@ fn run(address: &str, connections: usize) {
     let speed = |times: &[std::time::Duration]| {
         // The first round has no warm memory yet.
         let mib = (ROWS as u64 * ROW_BYTES) as f64 / f64::from(1 << 20);
-        let rates: Vec<_> = times[1..].iter().map(|time| mib / time.as_secs_f64()).collect();
-        rates.iter().map(|rate| format!("{rate:.0}")).collect::<Vec<_>>().join(", ")
+        let rates: Vec<_> = times[1..]
+            .iter()
+            .map(|time| mib / time.as_secs_f64())
+            .collect();
+        rates
+            .iter()
+            .map(|rate| format!("{rate:.0}"))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
-    println!("{{\"put\": [{}], \"get\": [{}]}}", speed(&puts), speed(&gets));
+    println!(
+        "{{\"put\": [{}], \"get\": [{}]}}",
+        speed(&puts),
+        speed(&gets)
+    );
 }

@@ -201,9 +201,9 @@ impl Member {
                     let Ok(usage) = self.engine.usage() else {
                         return;
                     };
-                    let used = usage.storage.arena.in_use();
-                    let now = Some((used, self.controller.shared.orders.done()));
-                    if reported != now && self.report(used).is_ok() {
+                    let (used, samples) = (usage.storage.arena.in_use(), usage.storage.samples);
+                    let now = Some((used, samples, self.controller.shared.orders.done()));
+                    if reported != now && self.report(used, samples).is_ok() {
                         reported = now;
                     }
                 }
@@ -211,11 +211,12 @@ impl Member {
         }
     }
 
-    fn report(&self, used_bytes: u64) -> Result<()> {
+    fn report(&self, used_bytes: u64, samples: u64) -> Result<()> {
         let link = self.controller.link()?;
         let request = ReportUnitRequest {
             session: link.session,
             used_bytes,
+            samples,
             done: self.controller.shared.orders.done(),
         };
         let told = self.controller.ask_over(&link, call!(report_unit, request));

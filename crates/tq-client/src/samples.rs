@@ -7,8 +7,8 @@ use tq_wire::proto::{
     self, BatchOfKeysRequest, CountRequest, ForceFetchRequest, IndexesRequest, InsertRequest,
     KeysRequest, OptionalTexts, PartitionRequest, SetReceiptsRequest, SetTagsRequest, Texts,
 };
-use tq_wire::tags::tags;
 use tq_wire::request_id::RequestId;
+use tq_wire::tags::tags;
 use tq_wire::texts::{count, names, numbers, to_positions};
 
 use crate::remote::{Remote, call, change};
@@ -56,7 +56,10 @@ impl Remote {
         let request = PartitionRequest {
             partition: partition.into(),
         };
-        Ok(self.ask(change!(clear_partition, request))?.count.map(count))
+        Ok(self
+            .ask(change!(clear_partition, request))?
+            .count
+            .map(count))
     }
 
     /// Appends samples without keys and fields.

@@ -13,9 +13,9 @@ use tq_storage::ColumnRead;
 use tq_wire::address::Address;
 use tq_wire::proto::{LostRowsRequest, Nothing, Unit};
 
-use tq_wire::request_id::RequestId;
 use crate::config::ConnectConfig;
 use crate::remote::{Remote, call, change};
+use tq_wire::request_id::RequestId;
 
 /// A unit that cannot be reached within this is as good as lost.
 const REACH_LIMIT: Duration = Duration::from_secs(2);

@@ -62,6 +62,8 @@ pub struct UnitInfo {
     pub capacity_bytes: u64,
     /// Bytes in use, as far as known.
     pub used_bytes: u64,
+    /// Samples it has a field of, as far as known.
+    pub samples: u64,
     /// Whether it cannot be reached.
     pub is_lost: bool,
 }
@@ -286,6 +288,7 @@ impl Embedded {
             addresses: hello.addresses,
             capacity_bytes: hello.capacity_bytes,
             used_bytes: 0,
+            samples: 0,
             is_lost: false,
         };
         let former = known.remove(&id);
@@ -325,9 +328,10 @@ impl Embedded {
     }
 
     /// How full a unit is, and up to which number it has carried out its orders.
-    pub fn report_unit(&self, unit: UnitId, used_bytes: u64, done: u64) {
+    pub fn report_unit(&self, unit: UnitId, used_bytes: u64, samples: u64, done: u64) {
         if let Some(record) = self.shared.units.lock().get_mut(&unit) {
             record.info.used_bytes = used_bytes;
+            record.info.samples = samples;
             record.placed = 0;
             while record
                 .open
@@ -345,14 +349,15 @@ impl Embedded {
     /// `Closed`, `Forked`.
     pub fn units(&self) -> Result<Vec<UnitInfo>> {
         self.check()?;
-        let arena = self.shared.unit.usage().arena;
+        let usage = self.shared.unit.usage();
         let home = UnitInfo {
             id: UnitId::HOME,
             name: "home".into(),
             host: host_id().into(),
             addresses: Vec::new(),
             capacity_bytes: self.shared.config.capacity_bytes,
-            used_bytes: arena.in_use(),
+            used_bytes: usage.arena.in_use(),
+            samples: usage.samples,
             is_lost: false,
         };
         let others = self.shared.units.lock();
@@ -435,6 +440,7 @@ mod tests {
                 addresses: vec!["tcp:h:1".into()],
                 capacity_bytes: *free,
                 used_bytes: 0,
+                samples: 0,
                 is_lost: false,
             };
             let record = Record {

@@ -33,7 +33,9 @@ impl RequestId {
     #[must_use]
     pub fn read(headers: &MetadataMap) -> Option<Self> {
         let text = headers.get(HEADER)?.to_str().ok()?;
-        let mut numbers = text.split('.').map(|part| u64::from_str_radix(part, 16).ok());
+        let mut numbers = text
+            .split('.')
+            .map(|part| u64::from_str_radix(part, 16).ok());
         let id = Self {
             guest: numbers.next()??,
             number: numbers.next()??,
@@ -58,7 +60,15 @@ mod tests {
         assert_eq!(RequestId::read(&headers), None);
         id.write(&mut headers);
         assert_eq!(RequestId::read(&headers), Some(id));
-        for lie in ["", "1.2", "1.2.3.4", "x.1.1", "1.2.3", "1..1", "11111111111111111.2.1"] {
+        for lie in [
+            "",
+            "1.2",
+            "1.2.3.4",
+            "x.1.1",
+            "1.2.3",
+            "1..1",
+            "11111111111111111.2.1",
+        ] {
             headers.insert(HEADER, lie.parse().unwrap());
             assert_eq!(RequestId::read(&headers), None, "{lie}");
         }

@@ -19,6 +19,7 @@ impl proto::Unit {
             addresses: unit.addresses.clone(),
             capacity_bytes: unit.capacity_bytes,
             used_bytes: unit.used_bytes,
+            samples: unit.samples,
             lost: unit.is_lost,
         }
     }
@@ -33,6 +34,7 @@ impl proto::Unit {
             addresses: self.addresses,
             capacity_bytes: self.capacity_bytes,
             used_bytes: self.used_bytes,
+            samples: self.samples,
             is_lost: self.lost,
         }
     }

@@ -479,7 +479,9 @@ fn columns_lie_in_their_loan_or_the_reply_is_refused() {
         [Some(range(u64::MAX, 2)), None, None],
     ];
     for lie in lies {
-        let error = carried(&proto::LoanReply::of(&lie, loan)).in_loan(3).unwrap_err();
+        let error = carried(&proto::LoanReply::of(&lie, loan))
+            .in_loan(3)
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Internal);
     }
     assert!(carried(&reply).in_loan(2).is_err());
@@ -494,6 +496,7 @@ fn rows_in_several_units_are_described_or_the_reply_is_refused() {
         addresses: vec!["tcp:h:1".into()],
         capacity_bytes: 10,
         used_bytes: 3,
+        samples: 2,
         is_lost: false,
     };
     let spread = Spread {

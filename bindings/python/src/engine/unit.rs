@@ -122,6 +122,7 @@ impl StorageUnit {
                 addresses: addresses.clone(),
                 capacity_bytes: config.capacity_bytes,
                 used_bytes: 0,
+                samples: 0,
                 is_lost: false,
             };
             let membership = Membership::join(remote, engine.clone(), unit)?;
@@ -181,6 +182,7 @@ impl Engine {
             dict.set_item("addresses", unit.addresses)?;
             dict.set_item("capacity_bytes", unit.capacity_bytes)?;
             dict.set_item("used_bytes", unit.used_bytes)?;
+            dict.set_item("samples", unit.samples)?;
             dict.set_item("is_lost", unit.is_lost)?;
             Ok(dict)
         };

@@ -3,9 +3,11 @@
 //! | module | holds |
 //! |---|---|
 //! | `about` | what guests are told of the engine |
+//! | `member` | a storage unit's place at its controller |
 //! | `ready` | the line that says that it is ready |
 
 mod about;
+mod member;
 mod ready;
 
 use std::path::PathBuf;
@@ -21,7 +23,7 @@ use tq_wire::secret_file;
 use crate::place;
 use crate::program::{DONE, FAILED, say};
 use crate::rendezvous::Announced;
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
 use crate::signals::Signals;
 use ready::{Ready, ReadyFile};
 
@@ -40,8 +42,21 @@ pub(crate) fn run(settings: &Settings) -> Result<i32> {
     let about = about::About::new(settings);
     let (config, secret_file) = server_config(settings, about.to_json())?;
     let directory = config.directory.clone();
+    let secret = config.tcp.as_ref().map(|tcp| tcp.secret.clone());
     let server = Server::start(engine.clone(), config)?;
-    let announced = if settings.announce {
+    let membership = match &settings.controller {
+        None => None,
+        Some(controller) => {
+            let member = member::Member {
+                settings,
+                controller,
+                server: &server,
+                secret,
+            };
+            Some(member.join(engine.clone())?)
+        }
+    };
+    let announced = if settings.announce && membership.is_none() {
         Announced::new(&server.address(), &mut signals)?
     } else {
         None
@@ -53,6 +68,7 @@ pub(crate) fn run(settings: &Settings) -> Result<i32> {
         directory,
         secret_file,
         announced: announced.is_some(),
+        unit: membership.as_ref().map(|member| member.id().0),
     };
     tracing::info!(
         address = ready.address,
@@ -69,8 +85,8 @@ pub(crate) fn run(settings: &Settings) -> Result<i32> {
 
     let received = signals.wait();
     tracing::info!(?received, "stopping; a second signal stops at once");
-    // Who looks for an engine from now on is not to find this one.
-    drop((ready_file, announced));
+    // Who looks for an engine, or for room, from now on is not to find this one.
+    drop((ready_file, announced, membership));
     stop(server, engine, &mut signals)
 }
 
@@ -103,6 +119,9 @@ fn stop(server: Server, engine: Embedded, signals: &mut Signals) -> Result<i32> 
 fn server_config(settings: &Settings, about: Vec<u8>) -> Result<(ServerConfig, Option<PathBuf>)> {
     let directory = match &settings.directory {
         Some(directory) => place::absolute(directory)?,
+        None if settings.role == Role::Storage => {
+            place::base()?.join(format!("unit-{}", std::process::id()))
+        }
         None => place::base()?.join(DIRECTORY),
     };
     let (tcp, secret_file) = match &settings.bind {

@@ -18,6 +18,8 @@ pub(super) struct Ready {
     /// Where the secret stands; never the secret.
     pub(super) secret_file: Option<PathBuf>,
     pub(super) announced: bool,
+    /// The number of a storage unit at its controller.
+    pub(super) unit: Option<u32>,
 }
 
 impl Ready {
@@ -32,6 +34,7 @@ impl Ready {
             "directory": self.directory.to_string_lossy(),
             "secret_file": self.secret_file.as_deref().map(Path::to_string_lossy),
             "announced": self.announced,
+            "unit": self.unit,
         });
         format!("{line}\n")
     }

@@ -49,12 +49,7 @@ impl Proxy {
     }
 }
 
-fn relay(
-    mut from: TcpStream,
-    mut to: TcpStream,
-    left: &Arc<AtomicI64>,
-    cut: &Arc<AtomicBool>,
-) {
+fn relay(mut from: TcpStream, mut to: TcpStream, left: &Arc<AtomicI64>, cut: &Arc<AtomicBool>) {
     let (left, cut) = (Arc::clone(left), Arc::clone(cut));
     std::thread::spawn(move || {
         let mut bytes = vec![0; 64 << 10];

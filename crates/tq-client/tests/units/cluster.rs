@@ -84,6 +84,7 @@ impl Unit {
             addresses: vec![server.address(), server.tcp_address().unwrap().into()],
             capacity_bytes,
             used_bytes: 0,
+            samples: 0,
             is_lost: false,
         };
         let membership = Membership::join(controller, engine.clone(), unit).unwrap();

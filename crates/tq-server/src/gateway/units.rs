@@ -48,7 +48,7 @@ pub(super) fn report(gateway: &Gateway, request: ReportUnitRequest) -> Result<No
     if let Some(unit) = session.unit() {
         gateway
             .engine
-            .report_unit(unit, request.used_bytes, request.done);
+            .report_unit(unit, request.used_bytes, request.samples, request.done);
     }
     Ok(Nothing {})
 }
