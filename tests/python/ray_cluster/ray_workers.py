@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import time
 
 import ray
 import torch
@@ -132,7 +131,3 @@ def stream(context):
     for data, _ in loader:
         seen += [int(row) for row in data["x"].unbind()]
     return sorted(seen)
-
-
-def sleep(seconds):
-    time.sleep(seconds)
