@@ -120,7 +120,7 @@ class Engine:
         serve: bool,
         config: str,
         listen: _transport.Listen | None = None,
-        **engine_settings: int | None,
+        **engine_settings: Any,
     ) -> Engine:
         """Starts an engine in this process.
 
@@ -130,7 +130,7 @@ class Engine:
             serve: whether other processes of this host may join it.
             config: what it was configured with, as YAML; told to those who join.
             listen: where processes of other machines may join; None where they may not.
-            engine_settings: sizes and threads; see ``_core.pyi``.
+            engine_settings: sizes, threads, placement; see ``_core.pyi``.
         """
         core = _core.Engine(**engine_settings)
         custom = sampler if isinstance(sampler, CustomSampler) else None

@@ -29,6 +29,7 @@ __all__ = [
 #: Share of the memory limit that payload may take where no limit is set: beyond it the system
 #: would end the process rather than refuse the put.
 _DEFAULT_SHARE = 0.8
+_PLACEMENTS = ("local", "balanced")
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -115,7 +116,7 @@ def of_text(text: str) -> DictConfig:
     return merge(OmegaConf.create(text))
 
 
-def engine_settings(conf: DictConfig) -> dict[str, int | None]:
+def engine_settings(conf: DictConfig) -> dict[str, Any]:
     """Settings of the embedded engine.
 
     Raises:
@@ -129,7 +130,13 @@ def engine_settings(conf: DictConfig) -> dict[str, int | None]:
         )
     storage = conf.backend.SimpleStorage
     capacity = _positive(storage, "total_storage_bytes")
+    if storage.placement not in _PLACEMENTS:
+        raise InvalidArgumentError(
+            f"backend.SimpleStorage.placement is {storage.placement!r}; it must be one of "
+            f"{', '.join(_PLACEMENTS)}"
+        )
     return {
+        "placement": storage.placement,
         "max_samples": _positive(storage, "total_storage_size"),
         "capacity_bytes": default_capacity() if capacity is None else capacity,
         "retain_bytes": _positive(storage, "retain_bytes", zero=True),
@@ -166,6 +173,8 @@ def threads() -> int | None:
 def default_capacity() -> int:
     """Bytes of payload that a storage unit takes where no limit is set."""
     return int(memory_limit() * _DEFAULT_SHARE)
+
+
 #: Files with what an engine on TCP asks for: the cluster's secret; certificate, key, authorities.
 _SECRET_VARIABLE = "TQ_SECRET_FILE"
 _TLS_VARIABLES = ("TQ_TLS_CERTIFICATE", "TQ_TLS_KEY", "TQ_TLS_AUTHORITY")

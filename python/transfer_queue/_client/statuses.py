@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from transfer_queue._operations import Deadline, Lacking, Operation, immediate, 
 
 __all__ = ["StatusOperations"]
 
+_LOST = ("partition_id", "unit", "field", "global_indexes")
 Status = tuple[Tensor, Tensor] | tuple[None, None]
 
 
@@ -74,6 +76,41 @@ class StatusOperations(ClientBase):
         self.engine.core.reset_consumption(partition_id, task_name, indexes)
         return True
 
+    def _get_storage_units(self) -> Operation[list[dict[str, Any]]]:
+        """The storage units of the cluster, that of the controller's own process first.
+
+        Returns:
+            For each ``id``, ``name``, ``host`` (machine), ``addresses``, ``capacity_bytes``,
+            ``used_bytes``, ``samples`` and ``is_lost``; what a unit uses is told about once a
+            second.
+        """
+        yield from ()
+        return self.engine.core.units()
+
+    def _get_lost_samples(self, partition_id: str | None = None) -> Operation[list[dict[str, Any]]]:
+        """Rows that cannot be read because their storage unit is lost.
+
+        Args:
+            partition_id: of one partition; None for all.
+
+        Returns:
+            ``{"partition_id", "unit", "field", "global_indexes"}`` for each field and unit.
+        """
+        yield from ()
+        return _lost(self.engine.core.lost_rows(partition_id, False))
+
+    def _reset_lost_samples(
+        self, partition_id: str | None = None
+    ) -> Operation[list[dict[str, Any]]]:
+        """Gives up rows whose storage unit is lost: their fields are not produced any more, so that
+        they can be put again, and fetches wait for them.
+
+        Returns:
+            What was given up, as :meth:`get_lost_samples`.
+        """
+        yield from ()
+        return _lost(self.engine.core.lost_rows(partition_id, True))
+
     def _get_partition_list(self) -> Operation[list[str]]:
         """Names of all partitions, oldest first."""
         yield from ()
@@ -106,3 +143,7 @@ class StatusOperations(ClientBase):
         subscribe = partial(core.subscribe, partition_id)
         found = yield from until(partial(immediate, look), subscribe, Deadline(timeout))
         return since if isinstance(found, Lacking) else found
+
+
+def _lost(rows: list[tuple[str, int, str, list[int]]]) -> list[dict[str, Any]]:
+    return [dict(zip(_LOST, row, strict=True)) for row in rows]
