@@ -113,7 +113,8 @@ def of_text(text: str) -> DictConfig:
     """
     from omegaconf import OmegaConf
 
-    return merge(OmegaConf.create(text))
+    conf: Any = OmegaConf.create(text)
+    return merge(conf)
 
 
 def engine_settings(conf: DictConfig) -> dict[str, Any]:

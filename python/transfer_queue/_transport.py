@@ -83,7 +83,7 @@ def connect(address: str, name: str, deadline: float, secret: bytes | None) -> _
 
 
 def start_unit(
-    controller: str, name: str, directory: Path, listen: Listen, **sizes: int | None
+    controller: str, name: str, directory: Path, listen: Listen, **sizes: Any
 ) -> _core.StorageUnit:
     """Runs a storage unit in this process, for the controller at an address."""
     return _core.StorageUnit.start(
