@@ -175,7 +175,8 @@ def _container(column: Column, extremes: Extremes) -> Any:
     if kind == "dense":
         return content[0]
     if kind == "jagged":
-        return jagged_tensor(*content, extremes)
+        values, offsets, shortest, longest = content
+        return jagged_tensor(values, offsets, shortest, longest, extremes)
     return _of_rows(content[0])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from transfer_queue.metadata.rows import Row, Rows, drop_if_empty, peek_rows, store_rows
+from transfer_queue.metadata.rows import Row, Rows, drop_if_empty, peek_rows
 from transfer_queue.metadata.schema import Schema
 
 Status = npt.NDArray[np.int8]
@@ -73,22 +73,17 @@ class BatchState:
         return made
 
     def _fill(self, parts: Parts, is_ready: bool | None = None) -> None:
-        self.global_indexes = parts.global_indexes
-        self.partition_ids = parts.partition_ids
-        self.field_schema = parts.field_schema
-        self.production_status = parts.production_status
-        self.extra_info = parts.extra_info
-        store_rows(self, "custom_meta", parts.custom_meta)
-        store_rows(self, "_custom_backend_meta", parts.backend_meta)
+        for name, value in zip(STORED, parts, strict=True):
+            setattr(self, name, value)
         self._refresh(is_ready)
 
     def _refresh(self, is_ready: bool | None = None) -> None:
         """Renew what is derived from the other attributes."""
-        self._size = len(self.global_indexes)
-        self._field_names = sorted(self.field_schema)
+        size = len(self.global_indexes)
         if is_ready is None:
-            is_ready = self._size > 0 and bool((self.production_status == 1).all())
-        self._is_ready = is_ready
+            is_ready = size > 0 and bool((self.production_status == 1).all())
+        for name, value in zip(DERIVED, (size, sorted(self.field_schema), is_ready), strict=True):
+            setattr(self, name, value)
 
     def __getstate__(self) -> tuple[Any, ...]:
         """All attributes, in the order of `SLOTS`."""
