@@ -1,7 +1,8 @@
 """TensorDicts to columns and back.
 
-Going in, each field is described to the engine as one of three kinds, without a copy: a *dense*
-tensor of equal rows, a *jagged* one of values and offsets, or *rows*, one value each. Coming out,
+Going in, each field is described to the engine as one of four kinds, without a copy: a *dense*
+tensor of equal rows, a *row* that is the only one, a *jagged* tensor of values and offsets, or
+*rows*, one value each. Coming out,
 the engine gives columns of the same kinds, and the container of each follows the rules that users
 of ``transfer_queue`` rely on: scalar rows come back as a dense ``[B]`` tensor, other tensor rows as
 a jagged nested tensor (even where all rows are of one shape), anything else as a NonTensorStack.
@@ -24,7 +25,7 @@ from tensordict import (
 )
 from torch.nested._internal.nested_tensor import NestedTensor
 
-from transfer_queue._nested import jagged_tensor
+from transfer_queue._nested import Extremes, jagged_tensor
 from transfer_queue.errors import InvalidArgumentError
 
 __all__ = ["DataParser", "assemble", "describe", "describe_one", "parse"]
@@ -60,7 +61,7 @@ def describe_one(fields: Mapping[str, Any]) -> list[Column]:
                     "operation"
                 )
             if value.layout == torch.strided:
-                columns.append((name, "dense", value.unsqueeze(0)))
+                columns.append((name, "row", value))
                 continue
         columns.append((name, "rows", [value]))
     return columns
@@ -153,27 +154,29 @@ def parse(data_parser: DataParser, columns: Sequence[Column]) -> list[Column]:
 
 def _as_parser_input(column: Column) -> Any:
     _, kind, *content = column
-    if kind == "dense":
+    if kind in ("dense", "rows"):
         return content[0]
-    if kind == "rows":
-        return content[0]
+    if kind == "row":
+        return content[0].unsqueeze(0)
     values, offsets = content
     return list(values.split(offsets.diff().tolist()))
 
 
 def assemble(columns: Sequence[Column], rows: int) -> TensorDict:
     """A TensorDict of batch size ``[rows]`` of columns that were read."""
-    source = {column[0]: _container(column) for column in columns}
+    extremes: Extremes = {}
+    source = {column[0]: _container(column, extremes) for column in columns}
     # The columns were made for this batch; checking each again costs more than reading it.
     return TensorDict._new_unsafe(source=source, batch_size=torch.Size([rows]))
 
 
-def _container(column: Column) -> Any:
+def _container(column: Column, extremes: Extremes) -> Any:
     _, kind, *content = column
     if kind == "dense":
         return content[0]
     if kind == "jagged":
-        return jagged_tensor(*content)
+        values, offsets, shortest, longest = content
+        return jagged_tensor(values, offsets, shortest, longest, extremes)
     return _of_rows(content[0])
 
 

@@ -17,6 +17,15 @@ _Meta = tuple[
 ]
 _Status = tuple[torch.Tensor, torch.Tensor]
 _Counts = dict[str, int]
+#: ``(predicate, fields, order_by, limit, group_by, group_size)``.
+_Asked = tuple[
+    tuple[Any, ...],
+    list[str],
+    list[tuple[str, bool]],
+    int | None,
+    str | None,
+    int | None,
+]
 
 def encode(value: Any, allow_pickle: bool) -> list[Any]: ...
 def decode(items: Sequence[Any], allow_pickle: bool) -> Any: ...
@@ -214,26 +223,12 @@ class Engine:
     def select(
         self,
         partition: str,
-        predicate: tuple[Any, ...],
-        fields: list[str],
-        order_by: list[tuple[str, bool]],
-        limit: int | None,
-        group_by: str | None,
-        group_size: int | None,
+        asked: _Asked,
         claim_for: str | None,
         allow_pickle: bool,
         keys: list[str] | None = None,
     ) -> tuple[list[str], list[dict[str, Any]], list[str], _Counts]: ...
-    def evict(
-        self,
-        partition: str,
-        predicate: tuple[Any, ...],
-        fields: list[str],
-        order_by: list[tuple[str, bool]],
-        limit: int | None,
-        group_by: str | None,
-        group_size: int | None,
-    ) -> tuple[list[str], _Counts]: ...
+    def evict(self, partition: str, asked: _Asked) -> tuple[list[str], _Counts]: ...
     def changes(
         self, partition: str, since: int, limit: int, allow_pickle: bool
     ) -> tuple[list[tuple[int, str, list[str], dict[str, Any], bool]], int, bool]: ...

@@ -174,6 +174,9 @@ class Engine:
 
     def before_creation(self, partition_id: str) -> None:
         """To be called before samples are created: gives a new partition samples in advance."""
+        # Here, asking whether it is there costs half of a look at the environment.
+        if self.is_here and self.core.sequence(partition_id):
+            return
         count = pre_allocated_samples()
         if count:
             self.core.preallocate(partition_id, count)

@@ -26,7 +26,9 @@ def batch_meta(meta: _core._Meta) -> BatchMeta:
             {},
             drop_if_empty(tags),
             backend_meta,
-        )
+        ),
+        # Looked for by NumPy, this takes a thread that was just woken a third of its time.
+        is_ready=bool(indexes) and b"\0" not in produced,
     )
 
 

@@ -72,23 +72,30 @@ class Deadline:
 class Alarm:
     """Tells one sleeper that it is time to look again. Any thread may ring it, more than once."""
 
-    __slots__ = ("_listener", "_rung")
+    __slots__ = ("_bed", "_listener", "_rung")
 
     def __init__(self) -> None:
-        self._rung = threading.Event()
+        # A bare lock, held until it rings: an Event would have the woken thread take a second
+        # lock, which the thread that rings may still hold.
+        self._bed = threading.Lock()
+        self._bed.acquire()
+        self._rung = False
         self._listener: Callable[[], None] | None = None
 
     def ring(self) -> None:
         """Wakes the sleeper, or keeps it from falling asleep."""
         # In this order: a coroutine sets its listener first and looks for a ring then, so that
         # one of the two always notices.
-        self._rung.set()
+        self._rung = True
+        with contextlib.suppress(RuntimeError):  # it has rung before
+            self._bed.release()
         if self._listener is not None:
             self._listener()
 
     def sleep(self, deadline: Deadline) -> bool:
         """Blocks the thread until it rings; whether it did before the deadline."""
-        return self._rung.wait(deadline.left)
+        left = deadline.left
+        return self._bed.acquire(timeout=-1 if left is None else left) or self._rung
 
     async def async_sleep(self, deadline: Deadline) -> bool:
         """As :meth:`sleep`, without blocking the event loop."""
@@ -104,9 +111,9 @@ class Alarm:
                 loop.call_soon_threadsafe(settle)
 
         self._listener = listen
-        if not self._rung.is_set():
+        if not self._rung:
             await asyncio.wait([woken], timeout=deadline.left)
-        return self._rung.is_set()
+        return self._rung
 
 
 class Offload:
@@ -233,6 +240,9 @@ def until(
             found = yield from look()
             if isinstance(found, Lacking) and found.rows >= rows:
                 woken = yield Wait(alarm, deadline)
+                if woken:
+                    # Mostly all is there now, and the caller waits no longer for a subscription.
+                    found = yield from look()
         finally:
             subscription.cancel()
     return found

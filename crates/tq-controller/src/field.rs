@@ -37,9 +37,9 @@ impl Field {
     fn produce(&mut self, slots: &[Slot], update: &FieldSchemaUpdate) {
         match update {
             FieldSchemaUpdate::Dense { dtype, row_shape } => {
-                for slot in slots {
-                    self.produce_row(*slot, Some((*dtype, row_shape, Some(row_shape))));
-                }
+                let tensor = Some((*dtype, &**row_shape, Some(row_shape)));
+                let rest = self.produce_new(slots, tensor);
+                rest.iter().for_each(|slot| self.produce_row(*slot, tensor));
             }
             FieldSchemaUpdate::Jagged { dtype, row_shapes } => {
                 self.nested = true;
@@ -48,11 +48,33 @@ impl Field {
                 }
             }
             FieldSchemaUpdate::NonTensor => {
-                for slot in slots {
-                    self.produce_row(*slot, None);
-                }
+                let rest = self.produce_new(slots, None);
+                rest.iter().for_each(|slot| self.produce_row(*slot, None));
             }
         }
+    }
+
+    /// [`Self::produce_row`] for rows that are alike, up to the first one that is overwritten;
+    /// returns the others.
+    fn produce_new<'a>(
+        &mut self,
+        slots: &'a [Slot],
+        tensor: Option<(DType, &[u64], Option<&Shape>)>,
+    ) -> &'a [Slot] {
+        let new = slots.iter().take_while(|slot| self.produced.insert(**slot));
+        let (new, rest) = slots.split_at(new.count());
+        if !new.is_empty() {
+            let dtype = tensor.map(|(dtype, _, _)| dtype);
+            let dtype = self.dtypes.id_of(&dtype, || dtype);
+            self.dtypes.assign_new(new, dtype);
+            if let Some((_, dims, shape)) = tensor {
+                let shape = self
+                    .shapes
+                    .id_of(dims, || shape.cloned().unwrap_or_else(|| dims.into()));
+                self.shapes.assign_new(new, shape);
+            }
+        }
+        rest
     }
 
     fn produce_row(&mut self, slot: Slot, tensor: Option<(DType, &[u64], Option<&Shape>)>) {

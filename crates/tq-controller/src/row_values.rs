@@ -95,7 +95,7 @@ impl<T: Hash + Eq + Clone> RowValues<T> {
         if let Some(shared) = self.shared {
             if shared == id {
                 if !replaces {
-                    self.count(id);
+                    self.count(id, 1);
                     self.shared_end = self.shared_end.max(place + 1);
                 }
                 return;
@@ -107,10 +107,23 @@ impl<T: Hash + Eq + Clone> RowValues<T> {
             self.by_slot.resize(place + 1, id);
         }
         let old = std::mem::replace(&mut self.by_slot[place], id);
-        self.count(id);
+        self.count(id, 1);
         if replaces {
             self.uncount(old);
         }
+    }
+
+    /// [`Self::assign`] for rows that had none.
+    pub(crate) fn assign_new(&mut self, slots: &[Slot], id: ValueId) {
+        if self.rows == 0 {
+            self.shared = Some(id);
+        }
+        let Some(highest) = slots.iter().max().filter(|_| self.shared == Some(id)) else {
+            slots.iter().for_each(|slot| self.assign(*slot, false, id));
+            return;
+        };
+        self.shared_end = self.shared_end.max(*highest as usize + 1);
+        self.count(id, slots.len());
     }
 
     /// Takes the row at `slot` away; it must have one.
@@ -148,11 +161,11 @@ impl<T: Hash + Eq + Clone> RowValues<T> {
         self.rows
     }
 
-    fn count(&mut self, id: ValueId) {
+    fn count(&mut self, id: ValueId, more: usize) {
         let entry = &mut self.entries[id.0 as usize];
-        entry.rows += 1;
-        self.distinct += usize::from(entry.rows == 1);
-        self.rows += 1;
+        self.distinct += usize::from(entry.rows == 0);
+        entry.rows += more;
+        self.rows += more;
     }
 
     fn uncount(&mut self, id: ValueId) {
@@ -203,6 +216,33 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn rows_assigned_together_are_as_those_assigned_one_by_one(
+            steps in prop::collection::vec((0u32..40, 1u32..5, 0u8..3), 0..20)
+        ) {
+            let (mut together, mut apart) = (RowValues::default(), RowValues::default());
+            let mut model: HashMap<Slot, u8> = HashMap::new();
+            for (first, count, value) in steps {
+                let new = (first..first + count).filter(|slot| !model.contains_key(slot));
+                let new: Vec<Slot> = new.collect();
+                if new.is_empty() {
+                    continue;
+                }
+                let id = together.id_of(&value, || value);
+                together.assign_new(&new, id);
+                for slot in new {
+                    assign(&mut apart, slot, false, value);
+                    model.insert(slot, value);
+                }
+                prop_assert_eq!(together.rows(), model.len());
+                prop_assert_eq!(together.distinct(), apart.distinct());
+                prop_assert_eq!(together.common(), apart.common());
+                for (slot, value) in &model {
+                    prop_assert_eq!(together.get(*slot), value);
+                }
+            }
+        }
+
         #[test]
         fn agrees_with_a_map(steps in prop::collection::vec((0u32..12, 0u8..4), 0..120)) {
             let mut values = RowValues::default();

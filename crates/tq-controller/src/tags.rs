@@ -112,7 +112,9 @@ impl Tags {
         let Some(pairs) = &mut self.0 else { return };
         if let Some(pairs) = Arc::get_mut(pairs) {
             for (place, (name, _)) in pairs.iter_mut().enumerate() {
-                *name = names.intern(name, place);
+                if !names.is_recent(name, place) {
+                    *name = names.intern(name, place);
+                }
             }
         } else {
             let interned = pairs
@@ -121,6 +123,15 @@ impl Tags {
                 .map(|(place, (name, value))| (names.intern(name, place), value.clone()));
             *pairs = interned.collect();
         }
+    }
+}
+
+impl Tags {
+    /// Of pairs whose names are all different; they are taken out of `pairs`, which keeps its room
+    /// for the next sample's.
+    #[must_use]
+    pub fn of_distinct(pairs: &mut Vec<(TagName, TagValue)>) -> Self {
+        Self((!pairs.is_empty()).then(|| pairs.drain(..).collect()))
     }
 }
 
@@ -173,6 +184,13 @@ pub(crate) struct TagNames {
 impl TagNames {
     const FEW: usize = 256;
     const RECENT: usize = 64;
+
+    /// Whether `name` already is the one allocation, as far as a look at the last one tells.
+    fn is_recent(&self, name: &TagName, place: usize) -> bool {
+        self.recent
+            .get(place)
+            .is_some_and(|recent| Arc::ptr_eq(recent, name))
+    }
 
     /// The one allocation of `name`. `place` is its place among its sample's tags.
     fn intern(&mut self, name: &TagName, place: usize) -> TagName {

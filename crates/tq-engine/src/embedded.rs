@@ -129,6 +129,12 @@ impl Embedded {
         self.shared.unit.arena()
     }
 
+    /// Whether no other call is at the controller at this moment, so that one made now hardly waits.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.shared.controller.try_lock().is_ok()
+    }
+
     /// How full the engine is.
     ///
     /// # Errors

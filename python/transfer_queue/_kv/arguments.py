@@ -57,15 +57,15 @@ def columns_of_sample(
     """
     if fields is None:
         return []
-    if isinstance(fields, TensorDictBase):
+    if isinstance(fields, dict):
+        columns = _columns.describe_one(fields)
+    elif isinstance(fields, TensorDictBase):
         if not fields.batch_size or fields.batch_size[0] != 1:
             raise InvalidArgumentError(
                 f"batch size mismatch: kv_put takes one sample, fields has batch size "
                 f"{list(fields.batch_size)}; use kv_batch_put for more"
             )
         columns = _columns.describe(fields)
-    elif isinstance(fields, dict):
-        columns = _columns.describe_one(fields)
     else:
         raise InvalidArgumentError(
             f"`fields` can only be dict or TensorDict, not {type(fields).__name__}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# The interface is made of these functions, and is not there yet when this is read. It holds the
+# client that users and tests may replace there.
+import transfer_queue
 from transfer_queue._engine import Engine
 
 __all__ = ["engine"]
@@ -13,10 +16,7 @@ def engine() -> Engine:
     Raises:
         AssertionError: there is none, and none to join.
     """
-    # Imported late: the interface is made of these functions, and holds the client that users and
-    # tests may replace there.
-    from transfer_queue import interface
-
+    interface = transfer_queue.interface
     client = interface._TQ_CLIENT
     if client is None or client.forked:
         client = interface._attached()

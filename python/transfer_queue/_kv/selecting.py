@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from transfer_queue import _core
 from transfer_queue._engine import allow_pickle
 from transfer_queue._kv.arguments import field_list
 from transfer_queue._kv.process import engine
@@ -59,12 +60,7 @@ def _kv_select(
     yield from ()
     keys, tags, common, counts = engine().core.select(
         partition_id,
-        parse(where),
-        field_list(fields) or [],
-        _orders(order_by),
-        _checked_number("limit", limit, 0),
-        group_by,
-        _checked_number("group_size", group_size, 1),
+        _asked(where, fields, order_by, limit, group_by, group_size),
         claim_for,
         allow_pickle(),
     )
@@ -99,7 +95,24 @@ def _kv_evict(
             f"where is {where!r}; say which samples to evict, or clear the partition"
         )
     keys, counts = engine().core.evict(
-        partition_id,
+        partition_id, _asked(where, fields, order_by, limit, group_by, group_size)
+    )
+    return KVEviction(keys, SelectionCounts(**counts))
+
+
+kv_select, async_kv_select = synchronous(_kv_select), asynchronous(_kv_select)
+kv_evict, async_kv_evict = synchronous(_kv_evict), asynchronous(_kv_evict)
+
+
+def _asked(
+    where: str | None,
+    fields: list[str] | str | None,
+    order_by: OrderBy | None,
+    limit: int | None,
+    group_by: str | None,
+    group_size: int | None,
+) -> _core._Asked:
+    return (
         parse(where),
         field_list(fields) or [],
         _orders(order_by),
@@ -107,11 +120,6 @@ def _kv_evict(
         group_by,
         _checked_number("group_size", group_size, 1),
     )
-    return KVEviction(keys, SelectionCounts(**counts))
-
-
-kv_select, async_kv_select = synchronous(_kv_select), asynchronous(_kv_select)
-kv_evict, async_kv_evict = synchronous(_kv_evict), asynchronous(_kv_evict)
 
 
 def _orders(order_by: OrderBy | None) -> list[tuple[str, bool]]:

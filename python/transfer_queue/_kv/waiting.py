@@ -96,7 +96,11 @@ def _look(
     # Most looks find too little; those need not describe more samples than are asked for.
     for limit in (needed, None):
         found, tags, common, counts = core.select(
-            partition_id, condition, fields, [], limit, None, None, None, allow_pickle(), keys
+            partition_id,
+            (condition, fields, [], limit, None, None),
+            None,
+            allow_pickle(),
+            keys,
         )
         if len(found) < needed:
             return Lacking(needed - len(found))

@@ -123,7 +123,7 @@ def _cut_jagged(column: Any, bounds: Bounds) -> list[torch.Tensor]:
         piece_offsets = offsets[start : stop + 1] - low
         if dim == 1:
             rows = lengths[start:stop]
-            pieces.append(jagged_tensor(piece_values, piece_offsets, min(rows), max(rows)))
+            pieces.append(jagged_tensor(piece_values, piece_offsets, min(rows), max(rows), {}))
         else:
             pieces.append(
                 torch.nested.nested_tensor_from_jagged(piece_values, piece_offsets, jagged_dim=dim)

@@ -66,20 +66,22 @@ class BatchState:
     _is_ready: bool
 
     @classmethod
-    def _from_parts(cls: type[_S], parts: Parts) -> _S:
+    def _from_parts(cls: type[_S], parts: Parts, is_ready: bool | None = None) -> _S:
+        """Owns the parts; ``is_ready`` where it is known, and need not be looked for."""
         made = cls.__new__(cls)
-        made._fill(parts)
+        made._fill(parts, is_ready)
         return made
 
-    def _fill(self, parts: Parts) -> None:
+    def _fill(self, parts: Parts, is_ready: bool | None = None) -> None:
         for name, value in zip(STORED, parts, strict=True):
             setattr(self, name, value)
-        self._refresh()
+        self._refresh(is_ready)
 
-    def _refresh(self) -> None:
+    def _refresh(self, is_ready: bool | None = None) -> None:
         """Renew what is derived from the other attributes."""
         size = len(self.global_indexes)
-        is_ready = size > 0 and bool((self.production_status == 1).all())
+        if is_ready is None:
+            is_ready = size > 0 and bool((self.production_status == 1).all())
         for name, value in zip(DERIVED, (size, sorted(self.field_schema), is_ready), strict=True):
             setattr(self, name, value)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["BaseSampler"]
 
@@ -28,6 +28,10 @@ class BaseSampler(ABC):
         _states: what the sampler remembers, for subclasses as well. Answers that are to be given
             again stand under ``[partition_id][task_name][dp_rank][batch_index]``.
     """
+
+    #: Names of further attributes that are cleared, saved and restored with ``_states``: dicts
+    #: whose keys are tuples that begin with a partition.
+    _memories: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         self._states: dict[Any, Any] = {}
@@ -73,14 +77,20 @@ class BaseSampler(ABC):
     def clear_cache(self, partition_id: str) -> None:
         """Forgets what is remembered of a partition; called when it is cleared."""
         self._states.pop(partition_id, None)
+        for name in self._memories:
+            memory: dict[tuple[Any, ...], Any] = getattr(self, name)
+            for key in [key for key in memory if key[0] == partition_id]:
+                del memory[key]
 
     def save_checkpoint(self) -> dict[str, Any]:
         """What :meth:`load_checkpoint` restores; it must pickle."""
-        return {"_states": self._states}
+        return {name: getattr(self, name) for name in ("_states", *self._memories)}
 
     def load_checkpoint(self, state: dict[str, Any]) -> None:
         """Takes up where :meth:`save_checkpoint` was called."""
         self._states = state["_states"]
+        for name in self._memories:
+            setattr(self, name, state.get(name, {}))
 
     def _cached(self, partition_id: str, task_name: str, dp_rank: int | None) -> dict[Any, Any]:
         """Answers by batch index, without making an entry for them."""

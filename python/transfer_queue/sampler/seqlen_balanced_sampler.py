@@ -34,6 +34,8 @@ class SeqlenBalancedSampler(GRPOGroupNSampler):
         InvalidArgumentError: one of them is not positive.
     """
 
+    _memories = ("_balanced_cache",)
+
     def __init__(self, n_samples_per_prompt: int = 1, dp_size: int = 1) -> None:
         super().__init__(n_samples_per_prompt)
         check_positive("dp_size", dp_size)
@@ -102,21 +104,6 @@ class SeqlenBalancedSampler(GRPOGroupNSampler):
         ]
         parts = get_seqlen_balanced_partitions(weights, self.dp_size, equal_size=True)
         return [[index for place in part for index in groups[place]] for part in parts]
-
-    def clear_cache(self, partition_id: str) -> None:
-        """Forgets what is remembered of a partition; called when it is cleared."""
-        super().clear_cache(partition_id)
-        for key in [key for key in self._balanced_cache if key[0] == partition_id]:
-            del self._balanced_cache[key]
-
-    def save_checkpoint(self) -> dict[str, Any]:
-        """What :meth:`load_checkpoint` restores."""
-        return {**super().save_checkpoint(), "_balanced_cache": self._balanced_cache}
-
-    def load_checkpoint(self, state: dict[str, Any]) -> None:
-        """Takes up where :meth:`save_checkpoint` was called."""
-        super().load_checkpoint(state)
-        self._balanced_cache = state.get("_balanced_cache", {})
 
 
 def karmarkar_karp(

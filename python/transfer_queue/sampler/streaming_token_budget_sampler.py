@@ -45,6 +45,8 @@ class StreamingTokenBudgetSampler(BaseSampler):
         InvalidArgumentError: a number is not positive.
     """
 
+    _memories = ("_promised",)
+
     def __init__(
         self,
         token_budget: int,
@@ -110,21 +112,6 @@ class StreamingTokenBudgetSampler(BaseSampler):
                 if rank != dp_rank:
                     promised.update(answer[0])
         return answers[dp_rank or 0]
-
-    def clear_cache(self, partition_id: str) -> None:
-        """Forgets what is remembered of a partition; called when it is cleared."""
-        super().clear_cache(partition_id)
-        for task in [task for task in self._promised if task[0] == partition_id]:
-            del self._promised[task]
-
-    def save_checkpoint(self) -> dict[str, Any]:
-        """What :meth:`load_checkpoint` restores."""
-        return {**super().save_checkpoint(), "_promised": self._promised}
-
-    def load_checkpoint(self, state: dict[str, Any]) -> None:
-        """Takes up where :meth:`save_checkpoint` was called."""
-        super().load_checkpoint(state)
-        self._promised = state.get("_promised", {})
 
     def _check(self, batch_size: int, dp_rank: int | None, batch_index: int | None) -> None:
         if batch_size < self.n_samples_per_prompt:

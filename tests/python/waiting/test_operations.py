@@ -4,6 +4,7 @@ import asyncio
 import gc
 import inspect
 import threading
+import time
 import weakref
 
 import pytest
@@ -217,6 +218,23 @@ def test_what_lacks_is_what_is_subscribed_for(route):
     assert isinstance(lacking, Lacking)
     assert lacking.rows == 2
     assert board.asked == [5, 2]
+    assert board.waiting == []
+
+
+@both
+def test_a_wake_that_brings_all_needs_no_second_subscription(route):
+    board = Board()
+
+    def put():
+        while not board.waiting:
+            time.sleep(0.001)
+        board.put(5)
+
+    putting = threading.Thread(target=put)
+    putting.start()
+    assert route(board.wait(5)) == 5
+    putting.join()
+    assert board.asked == [5]
     assert board.waiting == []
 
 

@@ -13,6 +13,9 @@ use super::batches::{Meta, index_list, meta, status};
 use super::class::Engine;
 use crate::errors::{OrRaise, raise};
 
+/// A fetch of so many samples takes some ten microseconds.
+const FEW: usize = 128;
+
 #[pymethods]
 impl Engine {
     /// Samples with a built-in sampler from now on.
@@ -36,15 +39,18 @@ impl Engine {
         allow_pickle: bool,
     ) -> PyResult<Option<Meta<'py>>> {
         let request = FetchRequest {
-            partition: partition.into(),
-            task: task.into(),
-            fields: field_names(fields)?,
-            batch_size,
             dp_rank,
             batch_index,
+            ..request(partition, fields, batch_size, task)?
         };
         let engine = &self.engine;
-        py.detach(|| engine.fetch(&request))
+        // A thread that was just woken would wait again for the interpreter, for longer than a
+        // small fetch takes.
+        let fetched = match engine {
+            Gateway::Here(here) if batch_size <= FEW && here.is_idle() => here.fetch(&request),
+            _ => py.detach(|| engine.fetch(&request)),
+        };
+        fetched
             .or_raise(py)?
             .map(|batch| meta(py, &batch, allow_pickle))
             .transpose()
@@ -69,14 +75,7 @@ impl Engine {
                 "a sampler of this process was asked for by way of its host",
             ));
         };
-        let request = FetchRequest {
-            partition: partition.into(),
-            task: task.into(),
-            fields: field_names(fields)?,
-            batch_size,
-            dp_rank: None,
-            batch_index: None,
-        };
+        let request = request(partition, fields, batch_size, task)?;
         py.detach(|| host.fetch_chosen(&request, config))
             .or_raise(py)?
             .map(|batch| meta(py, &batch, allow_pickle))
@@ -191,6 +190,22 @@ impl Engine {
         py.detach(|| engine.clear_indexes(&partition, &indexes))
             .or_raise(py)
     }
+}
+
+fn request(
+    partition: &str,
+    fields: &Bound<'_, PyList>,
+    batch_size: usize,
+    task: &str,
+) -> PyResult<FetchRequest> {
+    Ok(FetchRequest {
+        partition: partition.into(),
+        task: task.into(),
+        fields: field_names(fields)?,
+        batch_size,
+        dp_rank: None,
+        batch_index: None,
+    })
 }
 
 fn sampler_config(kind: &str, params: &Bound<'_, PyDict>) -> PyResult<SamplerConfig> {

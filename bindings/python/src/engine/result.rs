@@ -1,7 +1,6 @@
 //! Columns that were read, as tensors and values. Python puts them into containers
 //! (`transfer_queue/_columns.py`).
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use pyo3::prelude::*;
@@ -67,9 +66,71 @@ fn owned(delivered: Delivered) -> OwnedBytes {
 pub(super) struct Columns<'py> {
     py: Python<'py>,
     allow_pickle: bool,
-    /// Offsets by row lengths: columns whose rows are of equal lengths share them, and so torch
-    /// knows that they fit each other.
-    offsets: HashMap<Vec<u64>, Bound<'py, PyAny>>,
+    /// Columns whose rows are of equal lengths share their offsets, and so torch knows that they
+    /// fit each other.
+    offsets: Vec<Offsets<'py>>,
+}
+
+/// Lengths of the rows of a jagged column.
+#[derive(PartialEq, Eq)]
+enum Lengths {
+    /// All rows have this one.
+    Alike {
+        rows: usize,
+        length: u64,
+    },
+    Each(Vec<u64>),
+}
+
+struct Offsets<'py> {
+    lengths: Lengths,
+    tensor: Bound<'py, PyAny>,
+    shortest: u64,
+    longest: u64,
+}
+
+impl Lengths {
+    fn new(lengths: Vec<u64>) -> Self {
+        match lengths.split_first() {
+            Some((length, others)) if others.iter().all(|other| other == length) => Self::Alike {
+                rows: lengths.len(),
+                length: *length,
+            },
+            _ => Self::Each(lengths),
+        }
+    }
+
+    fn total(&self) -> u64 {
+        match self {
+            Self::Alike { rows, length } => *rows as u64 * length,
+            Self::Each(lengths) => lengths.iter().sum(),
+        }
+    }
+
+    fn extremes(&self) -> (u64, u64) {
+        match self {
+            Self::Alike { length, .. } => (*length, *length),
+            Self::Each(lengths) => (
+                lengths.iter().copied().min().unwrap_or(0),
+                lengths.iter().copied().max().unwrap_or(0),
+            ),
+        }
+    }
+
+    /// Where each row begins, and the last one ends.
+    fn offsets(&self) -> Vec<u64> {
+        let mut end = 0;
+        let mut ends = vec![0];
+        let mut add = |length: u64| {
+            end += length;
+            ends.push(end);
+        };
+        match self {
+            Self::Alike { rows, length } => (0..*rows).for_each(|_| add(*length)),
+            Self::Each(lengths) => lengths.iter().copied().for_each(add),
+        }
+        ends
+    }
 }
 
 impl<'py> Columns<'py> {
@@ -77,7 +138,7 @@ impl<'py> Columns<'py> {
         Self {
             py,
             allow_pickle,
-            offsets: HashMap::new(),
+            offsets: Vec::new(),
         }
     }
 
@@ -93,7 +154,10 @@ impl<'py> Columns<'py> {
                 (field, "dense", tensor).into_pyobject(py)
             }
             ReadLayout::Dense { dtype, row_shape } => {
-                let lengths = vec![row_shape[0]; column.read.rows()];
+                let lengths = Lengths::Alike {
+                    rows: column.read.rows(),
+                    length: row_shape[0],
+                };
                 self.jagged(&field, column, *dtype, lengths, &row_shape[1..])
             }
             ReadLayout::Jagged { dtype, row_shapes } => {
@@ -104,6 +168,7 @@ impl<'py> Columns<'py> {
                 let ragged_first = row_shapes.iter().all(|shape| shape[1..] == rest);
                 if ragged_first {
                     let lengths = row_shapes.iter().map(|shape| shape[0]).collect();
+                    let lengths = Lengths::new(lengths);
                     return self.jagged(&field, column, *dtype, lengths, &rest);
                 }
                 let rows = self.tensors(column, *dtype, row_shapes)?;
@@ -120,34 +185,46 @@ impl<'py> Columns<'py> {
         field: &Bound<'py, PyString>,
         column: &ReadColumn,
         dtype: DType,
-        lengths: Vec<u64>,
+        lengths: Lengths,
         rest: &[u64],
     ) -> PyResult<Bound<'py, PyTuple>> {
         let py = self.py;
-        let total: u64 = lengths.iter().sum();
-        let shape: Vec<u64> = std::iter::once(total).chain(rest.iter().copied()).collect();
+        let shape: Vec<u64> = std::iter::once(lengths.total())
+            .chain(rest.iter().copied())
+            .collect();
         let values = tensor_of(py, &column.whole(), dtype, &shape)?;
-        let shortest = lengths.iter().copied().min().unwrap_or(0);
-        let longest = lengths.iter().copied().max().unwrap_or(0);
-        let offsets = self.offsets(lengths)?;
-        (field, "jagged", values, offsets, shortest, longest).into_pyobject(py)
+        let Offsets {
+            tensor,
+            shortest,
+            longest,
+            ..
+        } = self.offsets(lengths)?;
+        (field, "jagged", values, tensor, shortest, longest).into_pyobject(py)
     }
 
-    fn offsets(&mut self, lengths: Vec<u64>) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(offsets) = self.offsets.get(&lengths) {
-            return Ok(offsets.clone());
-        }
-        let mut end = 0;
-        let mut bytes = Vec::with_capacity((lengths.len() + 1) * size_of::<u64>());
-        bytes.extend_from_slice(&0u64.to_le_bytes());
-        for length in &lengths {
-            end += length;
-            bytes.extend_from_slice(&end.to_le_bytes());
-        }
-        let count = lengths.len() as u64 + 1;
-        let offsets = tensor_of(self.py, &OwnedBytes::of_vec(bytes), DType::Int64, &[count])?;
-        self.offsets.insert(lengths, offsets.clone());
-        Ok(offsets)
+    fn offsets(&mut self, lengths: Lengths) -> PyResult<&Offsets<'py>> {
+        let known = self
+            .offsets
+            .iter()
+            .position(|known| known.lengths == lengths);
+        let place = match known {
+            Some(place) => place,
+            None => {
+                let offsets = lengths.offsets();
+                let count = offsets.len() as u64;
+                let bytes = offsets.into_iter().flat_map(u64::to_le_bytes).collect();
+                let bytes = OwnedBytes::of_vec(bytes);
+                let (shortest, longest) = lengths.extremes();
+                self.offsets.push(Offsets {
+                    lengths,
+                    tensor: tensor_of(self.py, &bytes, DType::Int64, &[count])?,
+                    shortest,
+                    longest,
+                });
+                self.offsets.len() - 1
+            }
+        };
+        Ok(&self.offsets[place])
     }
 
     fn tensors(

@@ -4,12 +4,22 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use tq_controller::select::{Selected, Selection};
 use tq_controller::{Comparison, Predicate, TagName};
-use tq_proto::{ErrorKind, FieldName, Key};
+use tq_proto::{ErrorKind, Key};
 
 use super::arguments::{field_names, texts};
 use super::class::Engine;
 use super::tags::{TagReader, TagWriter};
 use crate::errors::{OrRaise, raise};
+
+/// `(predicate, fields, order_by, limit, group_by, group_size)`: what is asked of the samples.
+type Asked<'py> = (
+    Bound<'py, PyTuple>,
+    Bound<'py, PyList>,
+    Vec<(String, bool)>,
+    Option<usize>,
+    Option<String>,
+    Option<usize>,
+);
 
 /// `(keys, tags, fields, counts)`.
 type Chosen<'py> = (
@@ -23,18 +33,12 @@ type Chosen<'py> = (
 impl Engine {
     /// Chooses samples, of `keys` or of the whole partition, and claims them for a task where one is
     /// given.
-    #[pyo3(signature = (partition, predicate, fields, order_by, limit, group_by, group_size, claim_for, allow_pickle, keys=None))]
-    #[expect(clippy::too_many_arguments, reason = "a request, flat")]
+    #[pyo3(signature = (partition, asked, claim_for, allow_pickle, keys=None))]
     fn select<'py>(
         &self,
         py: Python<'py>,
         partition: String,
-        predicate: &Bound<'_, PyTuple>,
-        fields: &Bound<'_, PyList>,
-        order_by: Vec<(String, bool)>,
-        limit: Option<usize>,
-        group_by: Option<String>,
-        group_size: Option<usize>,
+        asked: Asked<'py>,
         claim_for: Option<String>,
         allow_pickle: bool,
         keys: Option<&Bound<'_, PyList>>,
@@ -43,7 +47,7 @@ impl Engine {
         let selection = Selection {
             keys: keys.map(|keys| keys.iter().map(|key| Key::from(&**key)).collect()),
             claim_for: claim_for.map(Into::into),
-            ..selection(predicate, fields, order_by, limit, group_by, group_size)?
+            ..selection(asked)?
         };
         let engine = &self.engine;
         let selected = py
@@ -58,19 +62,13 @@ impl Engine {
     }
 
     /// Chooses samples and clears them: `(keys, counts)`.
-    #[expect(clippy::too_many_arguments, reason = "a request, flat")]
     fn evict<'py>(
         &self,
         py: Python<'py>,
         partition: String,
-        predicate: &Bound<'_, PyTuple>,
-        fields: &Bound<'_, PyList>,
-        order_by: Vec<(String, bool)>,
-        limit: Option<usize>,
-        group_by: Option<String>,
-        group_size: Option<usize>,
+        asked: Asked<'py>,
     ) -> PyResult<(Vec<String>, Bound<'py, PyDict>)> {
-        let selection = selection(predicate, fields, order_by, limit, group_by, group_size)?;
+        let selection = selection(asked)?;
         let engine = &self.engine;
         let selected = py
             .detach(|| engine.evict(&partition, &selection))
@@ -80,18 +78,11 @@ impl Engine {
     }
 }
 
-fn selection(
-    predicate: &Bound<'_, PyTuple>,
-    fields: &Bound<'_, PyList>,
-    order_by: Vec<(String, bool)>,
-    limit: Option<usize>,
-    group_by: Option<String>,
-    group_size: Option<usize>,
-) -> PyResult<Selection> {
-    let fields: Vec<FieldName> = field_names(fields)?;
+fn selection(asked: Asked<'_>) -> PyResult<Selection> {
+    let (predicate, fields, order_by, limit, group_by, group_size) = asked;
     Ok(Selection {
-        predicate: read_predicate(predicate, &mut TagReader::new(false), 0)?,
-        fields,
+        predicate: read_predicate(&predicate, &mut TagReader::new(false), 0)?,
+        fields: field_names(&fields)?,
         order_by: order_by
             .into_iter()
             .map(|(tag, descending)| (tag.into(), descending))

@@ -37,6 +37,7 @@ pub(super) fn read(
     let kind: Bound<'_, PyString> = described.get_item(1)?.cast_into()?;
     let (layout, source) = match kind.to_str()? {
         "dense" => dense(&described.get_item(2)?, rows)?,
+        "row" => single(&described.get_item(2)?, rows)?,
         "jagged" => jagged(&described.get_item(2)?, &described.get_item(3)?)?,
         "rows" => row_values(described.get_item(2)?.cast()?, allow_pickle)?,
         other => {
@@ -75,6 +76,22 @@ fn dense(tensor: &Bound<'_, PyAny>, rows: usize) -> PyResult<Described> {
     let layout = ColumnLayout::Dense {
         dtype: plain.dtype,
         row_shape: row_shape.to_vec(),
+    };
+    Ok((layout, ColumnSource::Frames(vec![plain.frame])))
+}
+
+/// A tensor that is the only row.
+fn single(tensor: &Bound<'_, PyAny>, rows: usize) -> PyResult<Described> {
+    if rows != 1 {
+        return Err(wrong(
+            tensor.py(),
+            format!("a single row was put for {rows} keys"),
+        ));
+    }
+    let plain = readable(tensor)?;
+    let layout = ColumnLayout::Dense {
+        dtype: plain.dtype,
+        row_shape: plain.shape,
     };
     Ok((layout, ColumnSource::Frames(vec![plain.frame])))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString};
 use tq_codec::write_value;
-use tq_controller::{TagValue, Tags};
+use tq_controller::{TagName, TagValue, Tags};
 use tq_proto::ErrorKind;
 
 use crate::codec::decode::unpack;
@@ -16,6 +16,8 @@ use crate::fence::{CollectorPause, OwnedBytes};
 /// Reads tag dicts. A name, or a text as a value, that comes as the same object again is one text.
 pub(super) struct TagReader {
     texts: Vec<(Py<PyString>, Arc<str>)>,
+    /// Of the tag being read; kept for its room.
+    pairs: Vec<(TagName, TagValue)>,
     allow_pickle: bool,
 }
 
@@ -26,6 +28,7 @@ impl TagReader {
     pub(super) fn new(allow_pickle: bool) -> Self {
         Self {
             texts: Vec::new(),
+            pairs: Vec::new(),
             allow_pickle,
         }
     }
@@ -47,11 +50,20 @@ impl TagReader {
             );
             return Err(raise(py, ErrorKind::InvalidArgument, message));
         };
-        let mut read = Vec::with_capacity(pairs.len());
+        self.pairs.clear();
+        // Strings that are keys of one dict differ in what they say, unless a class of the user's
+        // compares in its own way.
+        let mut distinct = true;
         for (name, value) in pairs {
-            read.push((self.name(&name)?, self.value(&value)?));
+            distinct &= name.is_exact_instance_of::<PyString>();
+            let pair = (self.name(&name)?, self.value(&value)?);
+            self.pairs.push(pair);
         }
-        Ok(read.into_iter().collect())
+        Ok(if distinct {
+            Tags::of_distinct(&mut self.pairs)
+        } else {
+            self.pairs.drain(..).collect()
+        })
     }
 
     fn name(&mut self, name: &Bound<'_, PyAny>) -> PyResult<Arc<str>> {

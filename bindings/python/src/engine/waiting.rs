@@ -100,6 +100,10 @@ impl Subscription {
     /// Ends it; a call that is under way may still come. Safe to repeat.
     fn cancel(&self, py: Python<'_>) {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        py.detach(|| drop(held));
+        // One that is here ends at once, under a lock that is held for moments only. To let go of
+        // the interpreter for it would cost a thread that was just woken its turn.
+        if let Some(there @ tq_client::engine::Subscription::There(_)) = held {
+            py.detach(|| drop(there));
+        }
     }
 }

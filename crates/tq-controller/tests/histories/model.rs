@@ -370,6 +370,8 @@ impl Model {
             {
                 *counted = false;
                 sample.tags.clear();
+                // And the partition without what its tasks have consumed.
+                sample.consumed.clear();
             }
         }
         let all = state.counted();
