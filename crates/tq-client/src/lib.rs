@@ -13,7 +13,7 @@
 //! | `chores` | what the host is told without waiting for an answer |
 //! | [`put`] | one batch on its way in |
 //! | `get` | one batch on its way out |
-//! | `samples`, `consume`, `listing` | the other calls |
+//! | `samples`, `consume`, `listing`, `stored` | the other calls |
 //! | [`wait`] | woken by a change at the host |
 //! | [`engine`] | an engine here or there |
 
@@ -27,6 +27,7 @@ mod listing;
 pub mod put;
 pub mod remote;
 mod samples;
+mod stored;
 mod tether;
 pub mod wait;
 

@@ -7,6 +7,7 @@ use tq_proto::{Error, ErrorKind, GlobalIndex, PartitionId, Result};
 
 use crate::changes::Tombstones;
 use crate::clear::ClearTicket;
+use crate::parcels::Bin;
 use crate::partition::Partition;
 use crate::wording::some_of;
 
@@ -19,6 +20,8 @@ pub struct Controller {
     pub(crate) unfinished: BTreeMap<u64, ClearTicket>,
     /// Keys that were cleared, for those who follow the changes.
     pub(crate) tombstones: Tombstones,
+    /// Parcels that no row needs any more.
+    pub(crate) bin: Bin,
 }
 
 /// Counters that only go up, also across a partition that is dropped and created again.

@@ -45,6 +45,7 @@
 //! | [`resolve`] | keys to global indexes and the fields ready for them |
 //! | [`batch`] | metadata of a batch by column |
 //! | [`retag`] | tags set and read by global index |
+//! | [`parcels`] | rows that lie in a storage backend, and what it may delete |
 //! | [`receipts`] | what a storage backend left beside fields of samples |
 //! | [`claim`] | ready samples become consumed by a task |
 //! | [`ready`] | which samples are ready for a task |
@@ -78,6 +79,7 @@ pub mod insert;
 mod kv_index;
 pub mod list;
 mod pages;
+pub mod parcels;
 mod partition;
 pub mod predicate;
 pub mod put;
@@ -102,6 +104,7 @@ pub use claim::FetchRequest;
 pub use clear::ClearTicket;
 pub use controller::Controller;
 pub use list::{Keys, Listed};
+pub use parcels::{RowBytes, Stored, StoredColumn, StoredRow, StoredRows};
 pub use predicate::{Comparison, Matcher, Predicate};
 pub use put::{FieldUpdate, Published, Refused};
 pub use receipts::Receipts;

@@ -124,7 +124,7 @@ impl Embedded {
         Error::new(ErrorKind::NotFound, message)
     }
 
-    fn not_ready<K: AsRef<str>>(
+    pub(crate) fn not_ready<K: AsRef<str>>(
         &self,
         partition: &str,
         keys: &[K],

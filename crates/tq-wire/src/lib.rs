@@ -8,6 +8,7 @@
 //! | [`texts`] | columns of texts, byte strings and numbers |
 //! | [`tags`] | columns of tags and their values |
 //! | `receipts` | columns of receipts |
+//! | `stored` | samples whose payload lies in a storage backend |
 //! | `columns` | what a put says about its columns |
 //! | `places` | where bytes lie, and what a read is |
 //! | `batch` | metadata of samples |
@@ -32,5 +33,6 @@ mod places;
 pub mod proto;
 mod receipts;
 mod select;
+mod stored;
 pub mod tags;
 pub mod texts;

@@ -7,6 +7,7 @@
 //! | `samples` | samples that come and go, and their metadata |
 //! | `consumption` | what tasks have consumed and what is produced |
 //! | `listings` | listings, selections, how full the host is |
+//! | `stored` | samples whose payload lies in a storage backend |
 //! | `waits` | sessions and subscriptions |
 
 mod consumption;
@@ -14,6 +15,7 @@ mod gets;
 mod listings;
 mod puts;
 mod samples;
+mod stored;
 mod waits;
 
 use std::sync::Arc;
@@ -117,6 +119,10 @@ service! {
     aside evict(SelectRequest) -> SelectedReply = listings::evict;
     here subscribe(SubscribeRequest) -> Nothing = waits::subscribe;
     here unsubscribe(HoldRequest) -> Nothing = waits::unsubscribe;
+    aside publish_stored(PublishStoredRequest) -> PublishedReply = stored::publish;
+    aside read_stored(ReadStoredRequest) -> ReadStoredReply = stored::read;
+    aside take_dropped(CountRequest) -> ParcelsMessage = stored::take_dropped;
+    aside return_dropped(ParcelsMessage) -> Nothing = stored::return_dropped;
 }
 
 /// Samples that a handler deals with in no time.
