@@ -32,6 +32,7 @@ from transfer_queue._kv.waiting import async_kv_wait, kv_wait
 from transfer_queue._kv.watching import async_kv_watch, kv_watch
 from transfer_queue.client import TransferQueueClient
 from transfer_queue.errors import UnavailableError
+from transfer_queue.storage.bootstrap import Resources, started_for
 
 __all__ = [
     "async_kv_batch_get",
@@ -62,6 +63,8 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 _TQ_CLIENT: TransferQueueClient | None = None
+#: What was started for the storage backend, in the process that started the engine.
+_TQ_STORAGE: Any = None
 _lock = threading.Lock()
 
 
@@ -116,16 +119,36 @@ def init(
 
 
 def _started(conf: DictConfig) -> Engine:
-    engine = Engine.start(
+    global _TQ_STORAGE
+    settings = _settings.engine_settings(conf)
+    # Before the engine: what a provider writes into the configuration is for those who join, too.
+    _TQ_STORAGE = started_for(conf)
+    try:
+        engine = _start_engine(conf, settings)
+    except BaseException:
+        _end_storage()
+        raise
+    if engine.address is not None:
+        _rendezvous.announce(engine.address)
+    return engine
+
+
+def _end_storage() -> None:
+    """Ends what :func:`_started` had to start for the storage backend."""
+    global _TQ_STORAGE
+    storage, _TQ_STORAGE = _TQ_STORAGE, None
+    if isinstance(storage, Resources):
+        storage.end()
+
+
+def _start_engine(conf: DictConfig, settings: dict[str, int | None]) -> Engine:
+    return Engine.start(
         _sampling.resolve(conf.controller.sampler),
         controller_settings(conf),
         serve=_settings.serves(conf),
         config=_settings.as_text(conf),
-        **_settings.engine_settings(conf),
+        **settings,
     )
-    if engine.address is not None:
-        _rendezvous.announce(engine.address)
-    return engine
 
 
 def _joined(address: str | None) -> Engine | None:
@@ -146,7 +169,8 @@ def _joined(address: str | None) -> Engine | None:
 
 def _client_of(engine: Engine) -> TransferQueueClient:
     client = TransferQueueClient(f"TransferQueueClient_{os.getpid()}", engine.info)
-    client.initialize_storage_manager("SimpleStorage")
+    conf: Any = OmegaConf.create(engine.config)
+    client.initialize_storage_manager(*_settings.backend_of(conf))
     return client
 
 
@@ -170,9 +194,12 @@ def close() -> None:
     with _lock:
         client, _TQ_CLIENT = _TQ_CLIENT, None
     if client is not None:
+        client.close()
         if client.engine.is_here and client.engine.address is not None:
             _rendezvous.withdraw(client.engine.address)
         client.engine.close()
+        if client.engine.is_here:
+            _end_storage()
 
 
 def get_client() -> TransferQueueClient:

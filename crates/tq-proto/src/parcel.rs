@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// bytes of each object are checksummed in blocks, which start anew with each object.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Parcel {
-    /// Object number `i` has the key `<key>.<i>` in the backend.
+    /// Object number `i` has the key `<key>:<i>` in the backend.
     pub key: Arc<str>,
     /// Bytes of each object; none is empty.
     pub objects: Vec<u64>,
@@ -32,7 +32,7 @@ impl Parcel {
     /// The key of an object.
     #[must_use]
     pub fn object_key(&self, number: usize) -> String {
-        format!("{}.{number}", self.key)
+        format!("{}:{number}", self.key)
     }
 
     /// Whether it can be: bounds everything that later sizes or divides by what it says.
@@ -85,7 +85,7 @@ mod tests {
     fn blocks_start_anew_with_each_object() {
         parcel(&[10, 10], 8, 4).check().unwrap();
         parcel(&[], 0, 0).check().unwrap();
-        assert_eq!(parcel(&[10, 10], 8, 4).object_key(1), "k.1");
+        assert_eq!(parcel(&[10, 10], 8, 4).object_key(1), "k:1");
         assert_eq!(parcel(&[10, 10], 8, 4).bytes(), 20);
     }
 
