@@ -1,7 +1,7 @@
 """The client of Ray's object store.
 
 Objects and packed values are NumPy arrays of bytes, which Ray shares within a host without a copy. An
-actor holds their references, so that they live on when whoever put them has ended.
+actor holds their references. Ray's objects end with the process that put them.
 """
 
 from __future__ import annotations
@@ -167,8 +167,7 @@ class RayStorageClient(ObjectClient):
 
     def _put(self, array: Any) -> Any:
         try:
-            # The actor owns it, so that it outlives this process.
-            return self._ray.put(array, _owner=self._actor)
+            return self._ray.put(array)
         except self._ray.exceptions.ObjectStoreFullError as error:
             raise CapacityExceededError(
                 f"Ray's object store has no room for {array.nbytes} bytes; clear samples or raise "
