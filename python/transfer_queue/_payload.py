@@ -20,6 +20,7 @@ from transfer_queue._metas import batch_meta, rows_by_partition
 from transfer_queue._operations import Offload, Operation
 from transfer_queue.errors import NotReadyError, StorageKeyNotFoundError
 from transfer_queue.metadata import BatchMeta
+from transfer_queue.metadata.rows import peek_rows, store_rows
 
 if TYPE_CHECKING:
     from transfer_queue.storage.managers.base import StorageManager
@@ -101,7 +102,7 @@ class ParcelPayload:
 
     def put_samples(self, data: TensorDict, metadata: BatchMeta) -> Operation[None]:
         """See :class:`Payload`."""
-        tags = metadata.custom_meta if any(metadata.custom_meta) else None
+        tags = peek_rows(metadata, "custom_meta")
         yield Offload(partial(self._parcels.put_samples, data, metadata, tags))
 
     def get_samples(self, metadata: BatchMeta) -> Operation[TensorDict]:
@@ -153,13 +154,13 @@ class ManagedPayload:
         try:
             if columns:
                 # Only what is put now is told to the manager; tags are merged by the engine.
-                metadata.custom_meta = list(tags) if tags is not None else []
+                store_rows(metadata, "custom_meta", tags)
                 yield from self.put_samples(_columns.as_batch(columns, len(keys)), metadata)
         except BaseException:
             if new:
                 core.clear(partition_id, new)
             raise
-        if tags is not None:
+        if tags is not None and not columns:
             core.set_tags(partition_id, metadata.global_indexes, tags, False, allow_pickle())
         found, _ = core.meta_of_keys(partition_id, keys, False, allow_pickle())
         if found is None:
