@@ -72,6 +72,40 @@ _NO_ROOM = frozenset({-10, -11, -200, -201})
 _REFUSED = frozenset({-600, -601, -705, -706})
 
 
+#: Seconds that a call may go on after the deadline.
+_GRACE_SECONDS = 30.0
+
+
+class _NotTriedError(Exception):
+    """Something else of the same batch has failed before."""
+
+
+class Patience:
+    """How long the calls of one batch may go on: until a deadline, or until one of them fails."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + DEADLINE_SECONDS
+        self._over = threading.Event()
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left."""
+        return max(self._end - time.monotonic(), 0.0)
+
+    def end(self) -> None:
+        """Lets the others give up."""
+        self._over.set()
+
+    def check(self) -> None:
+        """Raises where it is over before something was tried."""
+        if self._over.is_set():
+            raise _NotTriedError
+
+    def sleep(self, seconds: float) -> bool:
+        """Waits before something is tried again; whether that is worth it."""
+        return seconds < self.left and not self._over.wait(seconds)
+
+
 def _is_installed() -> bool:
     from importlib.util import find_spec
 
@@ -123,20 +157,25 @@ class MooncakeStoreClient(ObjectClient):
             UnavailableError: the store does not answer; the message names what is not stored.
             DeadlineExceededError: not all were stored in time.
         """
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        patience = Patience()
 
         def send(number: int) -> None:
-            loan = self._loan(sizes[number])
-            write(number, loan.buffer)
-            self._batch_upsert_with_retry(
-                [keys[number]], [_address(loan)], [sizes[number]], deadline=deadline
-            )
+            patience.check()
+            try:
+                loan = self._loan(sizes[number])
+                write(number, loan.buffer)
+                self._batch_upsert_with_retry(
+                    [keys[number]], [_address(loan)], [sizes[number]], patience=patience
+                )
+            except BaseException:
+                patience.end()
+                raise
 
         if len(keys) == 1:
             send(0)
             return
         sent = [self._workers.submit(send, number) for number in range(len(keys))]
-        _gather(sent, keys, deadline, "stored")
+        _gather(sent, keys, patience)
 
     def read_objects(
         self,
@@ -153,7 +192,7 @@ class MooncakeStoreClient(ObjectClient):
         """
         self._register(loan)
         base = _address(loan)
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        patience = Patience()
         checks: list[Future[None]] = []
         for numbers in _calls(reads):
             chosen = [reads[number] for number in numbers]
@@ -162,10 +201,10 @@ class MooncakeStoreClient(ObjectClient):
                     [read.key for read in chosen],
                     [base + read.at for read in chosen],
                     [read.length for read in chosen],
-                    deadline=deadline,
+                    patience=patience,
                 )
             else:
-                self._get_ranges(chosen, base, deadline)
+                self._get_ranges(chosen, base, patience)
             if len(reads) == len(numbers):
                 arrived(numbers)
             else:
@@ -262,7 +301,7 @@ class MooncakeStoreClient(ObjectClient):
         places: list[int],
         sizes: list[int],
         *,
-        deadline: float | None = None,
+        patience: Patience | None = None,
     ) -> None:
         """Stores ranges of the region, and what failed again: storing the same bytes under the same
         key twice does no harm.
@@ -277,7 +316,7 @@ class MooncakeStoreClient(ObjectClient):
             )
             return [0 if code == 0 else min(code, -1) for code in codes]
 
-        _retried(call, keys, "stored", deadline)
+        _retried(call, keys, "stored", patience or Patience())
 
     def _batch_get_into_with_retry(
         self,
@@ -285,7 +324,7 @@ class MooncakeStoreClient(ObjectClient):
         places: list[int],
         sizes: list[int],
         *,
-        deadline: float | None = None,
+        patience: Patience | None = None,
     ) -> None:
         """Reads whole objects into ranges of the region, and what failed or was short again."""
 
@@ -298,9 +337,9 @@ class MooncakeStoreClient(ObjectClient):
             wanted = (sizes[one] for one in chosen)
             return [_of_read(code, size) for code, size in zip(codes, wanted, strict=True)]
 
-        _retried(call, keys, "read", deadline)
+        _retried(call, keys, "read", patience or Patience())
 
-    def _get_ranges(self, reads: list[ObjectRead], base: int, deadline: float) -> None:
+    def _get_ranges(self, reads: list[ObjectRead], base: int, patience: Patience) -> None:
         """Reads ranges of objects."""
 
         def call(chosen: list[int]) -> list[int]:
@@ -322,7 +361,7 @@ class MooncakeStoreClient(ObjectClient):
             }
             return [codes[one] for one in chosen]
 
-        _retried(call, [read.key for read in reads], "read", deadline)
+        _retried(call, [read.key for read in reads], "read", patience)
 
     # --- memory ---
 
@@ -343,7 +382,8 @@ class MooncakeStoreClient(ObjectClient):
             if code != 0:
                 raise UnavailableError(
                     f"Mooncake does not take {loan.segment_bytes} bytes of memory for transfers "
-                    f"(code {code}); for rdma, see the limit of locked memory (ulimit -l)"
+                    f"(code {code}); see whether its metadata server runs, and for rdma the limit of "
+                    "locked memory (ulimit -l)"
                 )
             self._registered[loan.segment] = start
 
@@ -416,14 +456,13 @@ def _of_read(code: int, size: int) -> int:
 
 
 def _retried(
-    call: Callable[[list[int]], list[int]], keys: list[str], done: str, deadline: float | None
+    call: Callable[[list[int]], list[int]], keys: list[str], done: str, patience: Patience
 ) -> None:
     """Calls with the numbers of all keys, then with those that failed, as long as that can help.
 
     Raises:
         TransferQueueError: not all succeeded; it names the keys and codes.
     """
-    end = time.monotonic() + DEADLINE_SECONDS if deadline is None else deadline
     left = list(range(len(keys)))
     for attempt in range(MAX_RETRIES + 1):
         codes = call(left)
@@ -437,11 +476,11 @@ def _retried(
             return
         left = list(failed)
         seen = set(failed.values())
-        hopeless = _NOT_FOUND in seen or seen & (_NO_ROOM | _REFUSED)
-        if hopeless or attempt == MAX_RETRIES or time.monotonic() + RETRY_DELAY_SECONDS > end:
+        # Where there is no room, a client that comes back may bring some.
+        hopeless = _NOT_FOUND in seen or seen & _REFUSED
+        if hopeless or attempt == MAX_RETRIES or not patience.sleep(RETRY_DELAY_SECONDS):
             raise _failure(keys, failed, done)
-        logger.warning("%d of %d keys were not %s: %s", len(failed), len(keys), done, seen)
-        time.sleep(RETRY_DELAY_SECONDS)
+        logger.info("%d of %d keys were not %s: %s", len(failed), len(keys), done, seen)
 
 
 def _failure(keys: list[str], failed: dict[int, int], done: str) -> Exception:
@@ -462,26 +501,26 @@ def _failure(keys: list[str], failed: dict[int, int], done: str) -> Exception:
     return UnavailableError(f"{what}; see whether its master and the other clients run")
 
 
-def _gather(futures: list[Future[None]], keys: list[str], deadline: float, done: str) -> None:
-    """Waits for all; raises the first failure, naming every key that is not done."""
-    failed: dict[str, BaseException] = {}
+def _gather(futures: list[Future[None]], keys: list[str], patience: Patience) -> None:
+    """Waits for all; raises the first failure, naming every key that is not stored."""
+    failed: dict[str, Exception] = {}
     for key, future in zip(keys, futures, strict=True):
         try:
-            future.result(max(deadline - time.monotonic(), 0) + RETRY_DELAY_SECONDS)
-        except TimeoutError as error:
+            future.result(patience.left + _GRACE_SECONDS)
+        except TimeoutError:
+            patience.end()
             future.cancel()
-            failed[key] = DeadlineExceededError(
-                f"{key} was not {done} in {DEADLINE_SECONDS} s"
-            ).with_traceback(error.__traceback__)
+            failed[key] = DeadlineExceededError(f"{key} was not stored in {DEADLINE_SECONDS} s")
         except Exception as error:  # noqa: BLE001 - raised below, for all of them
             failed[key] = error
-    if not failed:
-        return
-    first = next(iter(failed.values()))
-    if len(failed) == 1:
-        raise first
-    raise type(first)(f"{len(failed)} of {len(keys)} objects were not {done}: {first}; also "
-                      f"{', '.join(list(failed)[1:6])}") from first
+    causes = [error for error in failed.values() if not isinstance(error, _NotTriedError)]
+    if causes:
+        names = list(failed)
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        raise type(causes[0])(
+            f"{len(names)} of {len(keys)} objects were not stored: {', '.join(names[:5])}{more}; "
+            f"{causes[0]}"
+        ) from causes[0]
 
 
 def _check_lists(**lists: list[Any] | None) -> None:

@@ -55,6 +55,8 @@ class Parcels:
         # Of this engine alone, so that two of them may share a backend.
         self._prefix = f"tq-{engine.info.id.rpartition('_')[2]}-{uuid.uuid4().hex[:12]}"
         self._number = 0
+        # Of puts that failed while the backend could not be reached.
+        self._undeleted: list[str] = []
         self._lock = threading.Lock()
 
     def put_keys(
@@ -114,7 +116,9 @@ class Parcels:
                 self._client.write_objects(keys, sizes, packed.write)
             published = publish(packed, parcels)
         except BaseException:
-            self._delete(keys)
+            left = self._delete(keys)
+            with self._lock:
+                self._undeleted += left
             raise
         self.delete_dropped()
         return published
@@ -199,6 +203,12 @@ class Parcels:
         the next time.
         """
         core = self._engine.core
+        if self._undeleted:
+            with self._lock:
+                left, self._undeleted = self._undeleted, []
+            left = self._delete(left)
+            with self._lock:
+                self._undeleted += left
         while True:
             dropped = core.take_dropped(_DROPPED)
             if not len(dropped):
