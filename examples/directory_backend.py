@@ -7,6 +7,7 @@ A client needs `put`, `get` and `clear`; the manager comes with the package. Run
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from tensordict import TensorDict
@@ -19,27 +20,28 @@ from transfer_queue.utils.serial_utils import batch_decode_from, batch_encode_in
 
 @StorageClientFactory.register("DirectoryClient")
 class DirectoryClient(StorageKVClient):
-    def __init__(self, config):
+    def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.directory = Path(config["path"])
 
-    def put(self, keys, values):
+    def put(self, keys: list[str], values: list[Any]) -> None:
         buffers, _ = batch_encode_into(values, lambda sizes: [bytearray(n) for n in sizes])
         for key, buffer in zip(keys, buffers, strict=True):
             (self.directory / key).write_bytes(buffer)
 
-    def get(self, keys, shapes=None, dtypes=None, custom_backend_meta=None):
+    def get(self, keys: list[str], *_: Any, **__: Any) -> list[Any]:
         return batch_decode_from([bytearray((self.directory / key).read_bytes()) for key in keys])
 
-    def clear(self, keys, custom_backend_meta=None):
+    def clear(self, keys: list[str], *_: Any, **__: Any) -> None:
         for key in keys:
             (self.directory / key).unlink(missing_ok=True)
 
 
 @StorageManagerFactory.register("Directory")
 class DirectoryManager(KVStorageManager):
-    def __init__(self, controller_info, config, zmq_context=None):
-        super().__init__(controller_info, {**config, "client_name": "DirectoryClient"}, zmq_context)
+    def __init__(self, controller_info: Any, config: Any, zmq_context: Any = None) -> None:
+        config = {**config, "client_name": "DirectoryClient"}
+        super().__init__(controller_info, config, zmq_context)
 
 
 def main() -> None:

@@ -172,7 +172,7 @@ def _as_parser_input(column: Column) -> Any:
 
 
 def as_batch(columns: Sequence[Column], rows: int) -> TensorDict:
-    """A TensorDict of batch size ``[rows]`` of described columns; the inverse of :func:`describe`."""
+    """A TensorDict of batch size ``[rows]`` of described columns: :func:`describe` undone."""
     source: dict[str, Any] = {}
     for name, kind, *content in columns:
         if kind == "dense":
@@ -181,7 +181,8 @@ def as_batch(columns: Sequence[Column], rows: int) -> TensorDict:
             source[name] = torch.nested.nested_tensor_from_jagged(*content)
         else:
             source[name] = NonTensorStack(*content[0])
-    return TensorDict._new_unsafe(source=source, batch_size=torch.Size([rows]))
+    known: Any = source
+    return TensorDict._new_unsafe(source=known, batch_size=torch.Size([rows]))
 
 
 def assemble(columns: Sequence[Column], rows: int) -> TensorDict:

@@ -92,13 +92,17 @@ class ParcelPayload:
     ) -> Operation[tuple[list[dict[str, Any]], list[str]]]:
         """See :class:`Payload`."""
         put = self._parcels.put_keys
-        return (yield Offload(partial(put, partition_id, keys, columns, tags)))
+        stored: tuple[list[dict[str, Any]], list[str]]
+        stored = yield Offload(partial(put, partition_id, keys, columns, tags))
+        return stored
 
     def get(
         self, partition_id: str, keys: list[str], select: list[str] | None
     ) -> Operation[tuple[TensorDict, list[str]]]:
         """See :class:`Payload`."""
-        return (yield Offload(partial(self._parcels.get_keys, partition_id, keys, select)))
+        found: tuple[TensorDict, list[str]]
+        found = yield Offload(partial(self._parcels.get_keys, partition_id, keys, select))
+        return found
 
     def put_samples(self, data: TensorDict, metadata: BatchMeta) -> Operation[None]:
         """See :class:`Payload`."""
@@ -107,7 +111,8 @@ class ParcelPayload:
 
     def get_samples(self, metadata: BatchMeta) -> Operation[TensorDict]:
         """See :class:`Payload`."""
-        return (yield Offload(partial(self._parcels.get_samples, metadata)))
+        found: TensorDict = yield Offload(partial(self._parcels.get_samples, metadata))
+        return found
 
     def clear_keys(self, partition_id: str, keys: list[str]) -> Operation[None]:
         """See :class:`Payload`."""
@@ -192,7 +197,9 @@ class ManagedPayload:
 
     def get_samples(self, metadata: BatchMeta) -> Operation[TensorDict]:
         """See :class:`Payload`."""
-        return (yield Offload(lambda: self._manager.run(self._manager.get_data(metadata))))
+        found: TensorDict
+        found = yield Offload(lambda: self._manager.run(self._manager.get_data(metadata)))
+        return found
 
     def clear_keys(self, partition_id: str, keys: list[str]) -> Operation[None]:
         """See :class:`Payload`."""
@@ -238,7 +245,8 @@ class ManagedPayload:
             own = metadata if len(parts) == 1 else metadata.select_samples(rows)
             try:
                 yield Offload(partial(self._clear_data, own))
-            except Exception:  # noqa: BLE001 - a clear succeeds, whatever becomes of the bytes
+            except Exception:
+                # A clear succeeds, whatever becomes of the bytes.
                 logger.warning("%d samples could not be deleted", own.size, exc_info=True)
 
     def _clear_data(self, metadata: BatchMeta) -> None:

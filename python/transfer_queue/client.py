@@ -74,8 +74,8 @@ class AsyncTransferQueueClient(FetchOperations, SampleOperations, StatusOperatio
         """
         if str(manager_type).lower() not in _STORAGE_NAMES:
             # Imported late: most processes need none of it.
-            from transfer_queue.storage.managers.base import StorageManagerFactory
             from transfer_queue.storage import managers as _registered  # noqa: F401
+            from transfer_queue.storage.managers.base import StorageManagerFactory
 
             manager = StorageManagerFactory.create(manager_type, self._controller, config)
             self.storage_manager, self.payload = manager, payload_of(self.engine, manager)

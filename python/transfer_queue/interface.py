@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -133,6 +134,7 @@ def _started(conf: DictConfig) -> Engine:
     return engine
 
 
+@atexit.register
 def _end_storage() -> None:
     """Ends what :func:`_started` had to start for the storage backend."""
     global _TQ_STORAGE

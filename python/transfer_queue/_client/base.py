@@ -14,7 +14,7 @@ __all__ = ["ClientBase", "checked_fields", "checked_metadata"]
 
 
 class ClientBase:
-    """A client's engine, whether it may move payload, and what moves it where that is not the engine."""
+    """A client's engine, and what moves payload where that is not the engine itself."""
 
     engine: Engine
     payload: Payload | None

@@ -1,4 +1,4 @@
-"""A process with one backend's system, which runs the cases it is asked for, one after the other."""
+"""A process with one backend's system, which runs the cases it is asked for, one by one."""
 
 import os
 import sys

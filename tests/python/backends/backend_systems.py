@@ -20,7 +20,6 @@ GUESTS = "other processes of the host read and write"
 OUTLIVES = "what a process has put stays when it ends"
 
 
-
 @dataclass
 class Backend:
     """One backend."""

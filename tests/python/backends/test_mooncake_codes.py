@@ -88,7 +88,9 @@ def get(client, keys, metas):
 def test_values_come_back_by_the_size_that_put_noted(client):
     metas = client.put(KEYS, VALUES)
     assert [sorted(meta) for meta in metas] == [["packed_size"]] * 4
-    assert all(len(client._store.objects[k]) == m["packed_size"] for k, m in zip(KEYS, metas))
+    assert all(
+        len(client._store.objects[k]) == m["packed_size"] for k, m in zip(KEYS, metas, strict=True)
+    )
     got = get(client, KEYS[::-1], metas[::-1])
     assert torch.equal(got[3], VALUES[0])
     assert got[2] == "text"

@@ -195,7 +195,9 @@ def test_many_getters_at_once(tq, store):
             row = (7 * number + turn) % 64
             got = tq.kv_batch_get([f"k{row}", f"k{63 - row}"], "p")
             image = got.get("images").tolist()[1]["pixels"]
-            if not (torch.equal(got["x"].unbind()[0], rows[row]) and torch.equal(image, rows[63 - row])):
+            if not (
+                torch.equal(got["x"].unbind()[0], rows[row]) and torch.equal(image, rows[63 - row])
+            ):
                 failures.append(row)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]

@@ -201,14 +201,13 @@ fn publish<'py>(
 
 #[pymethods]
 impl Engine {
-    /// Publishes fields of samples that a storage backend has stored in its own way. `columns` are
+    /// Publishes fields of samples (`(partition, global indexes)`) that a storage backend has stored
+    /// in its own way. `columns` are
     /// described, not read; `metas` are what the backend noted, a dict per sample.
-    #[pyo3(signature = (partition, indexes, columns, metas, tags, allow_pickle))]
     fn publish_fields<'py>(
         &self,
         py: Python<'py>,
-        partition: String,
-        indexes: &Bound<'_, PyList>,
+        samples: (String, Bound<'_, PyList>),
         columns: Vec<super::schema::Described<'_>>,
         metas: Option<&Bound<'_, PyList>>,
         tags: Option<&Bound<'_, PyList>>,
@@ -228,9 +227,9 @@ impl Engine {
             .map(|tags| TagReader::new(allow_pickle).read_all(tags))
             .transpose()?;
         let samples = Samples {
-            partition,
+            partition: samples.0,
             keys: None,
-            indexes: Some(indexes),
+            indexes: Some(&samples.1),
         };
         publish(py, self, &samples, put, tags, allow_pickle)
     }

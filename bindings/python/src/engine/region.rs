@@ -56,9 +56,9 @@ impl Region {
         })
     }
 
-    /// Lends a range of `bytes` bytes; its content is unspecified.
-    fn loan(&self, py: Python<'_>, bytes: u64) -> PyResult<RegionLoan> {
-        self.lend(bytes).or_raise(py)
+    /// Lends a range of `size` bytes; its content is unspecified.
+    fn loan(&self, py: Python<'_>, size: u64) -> PyResult<RegionLoan> {
+        self.lend(size).or_raise(py)
     }
 
     /// Bytes of the ranges in use, and of all segments.

@@ -41,8 +41,8 @@ class MooncakeResources:
 
 @StorageBootstrapProvider.register_provider("MooncakeStore")
 def start_mooncake(conf: DictConfig) -> MooncakeResources | None:
-    """Starts ``mooncake_master`` where ``auto_init`` says so. A port of 0 is replaced by a free one,
-    in ``conf`` too.
+    """Starts ``mooncake_master`` where ``auto_init`` says so. A port of 0 is replaced by a free
+    one, in ``conf`` too.
 
     Raises:
         InvalidArgumentError: a setting is wrong.
@@ -88,8 +88,8 @@ def _master(section: Any, settings: MooncakeSettings) -> Program:
         *_eviction(section.get("offload", None)),
     ]
     if settings.metadata_server.startswith("http://"):
-        address = settings.metadata_server.removeprefix("http://").partition("/")[0]
-        waits.append(host_and_port("metadata_server", address))
+        server = settings.metadata_server.removeprefix("http://").partition("/")[0]
+        waits.append(host_and_port("metadata_server", server))
         command += [
             "--enable_http_metadata_server=true",
             f"--http_metadata_server_host={_bound(waits[1][0])}",

@@ -62,7 +62,9 @@ class Program:
         while not ready():
             code = self.process.poll()
             if code is not None or time.monotonic() > end:
-                how = f"ended with {code}" if code is not None else f"was not {what} in {deadline} s"
+                how = (
+                    f"ended with {code}" if code is not None else f"was not {what} in {deadline} s"
+                )
                 text = self.tail()
                 self.end()
                 raise UnavailableError(f"{self.name} {how}; its last words: {text}")

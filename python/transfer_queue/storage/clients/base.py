@@ -142,9 +142,7 @@ class StorageClientFactory:
     _registry: ClassVar[dict[str, type[StorageKVClient]]] = {}
 
     @classmethod
-    def register(
-        cls, client_name: str
-    ) -> Callable[[type[StorageKVClient]], type[StorageKVClient]]:
+    def register(cls, client_name: str) -> Callable[[type[StorageKVClient]], type[StorageKVClient]]:
         """A class decorator that makes a client known under ``client_name``."""
 
         def known(client: type[StorageKVClient]) -> type[StorageKVClient]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -17,21 +16,20 @@ from typing import Any
 import numpy as np
 
 from transfer_queue import _core
-from transfer_queue.errors import (
-    CapacityExceededError,
-    CorruptBufferError,
-    DeadlineExceededError,
-    InvalidArgumentError,
-    StorageKeyNotFoundError,
-    UnavailableError,
-    UnsupportedValueError,
-)
+from transfer_queue.errors import InvalidArgumentError, UnavailableError, UnsupportedValueError
 from transfer_queue.storage.clients.base import (
     ObjectClient,
     ObjectRead,
     StorageClientFactory,
     WriteObject,
     plain,
+)
+from transfer_queue.storage.clients.mooncake_calls import (
+    NOT_FOUND,
+    Patience,
+    all_stored,
+    code_of_read,
+    retried,
 )
 from transfer_queue.storage.clients.mooncake_settings import MooncakeSettings, quiet_environment
 from transfer_queue.utils import serial_utils
@@ -57,53 +55,11 @@ MAX_SERIAL_WORKER_THREADS = 4
 #: How often what failed is tried again, and how long after.
 MAX_RETRIES = 3
 RETRY_DELAY_SECONDS = 1.0
-#: Seconds in which a batch has to be stored or read.
-DEADLINE_SECONDS = 120.0
 
 #: Bytes of one call: enough to fill the connection, little enough to overlap with packing.
 _CALL_BYTES = 32 << 20
 #: By how much the region grows.
 _SEGMENT_BYTES = 256 << 20
-
-#: What Mooncake answers (its ErrorCode): there is no such object, no room for it, or the request
-#: is wrong. Whatever else fails may succeed when it is tried again.
-_NOT_FOUND = -704
-_NO_ROOM = frozenset({-10, -11, -200, -201})
-_REFUSED = frozenset({-600, -601, -705, -706})
-
-
-#: Seconds that a call may go on after the deadline.
-_GRACE_SECONDS = 30.0
-
-
-class _NotTriedError(Exception):
-    """Something else of the same batch has failed before."""
-
-
-class Patience:
-    """How long the calls of one batch may go on: until a deadline, or until one of them fails."""
-
-    def __init__(self) -> None:
-        self._end = time.monotonic() + DEADLINE_SECONDS
-        self._over = threading.Event()
-
-    @property
-    def left(self) -> float:
-        """Seconds that are left."""
-        return max(self._end - time.monotonic(), 0.0)
-
-    def end(self) -> None:
-        """Lets the others give up."""
-        self._over.set()
-
-    def check(self) -> None:
-        """Raises where it is over before something was tried."""
-        if self._over.is_set():
-            raise _NotTriedError
-
-    def sleep(self, seconds: float) -> bool:
-        """Waits before something is tried again; whether that is worth it."""
-        return seconds < self.left and not self._over.wait(seconds)
 
 
 def _is_installed() -> bool:
@@ -175,7 +131,7 @@ class MooncakeStoreClient(ObjectClient):
             send(0)
             return
         sent = [self._workers.submit(send, number) for number in range(len(keys))]
-        _gather(sent, keys, patience)
+        all_stored(sent, keys, patience)
 
     def read_objects(
         self,
@@ -219,9 +175,7 @@ class MooncakeStoreClient(ObjectClient):
             chosen = keys[start : start + BATCH_SIZE_LIMIT]
             codes = self._store.batch_remove(chosen, True)
             left += [
-                key
-                for key, code in zip(chosen, codes, strict=True)
-                if code not in (0, _NOT_FOUND)
+                key for key, code in zip(chosen, codes, strict=True) if code not in (0, NOT_FOUND)
             ]
         return left
 
@@ -316,7 +270,7 @@ class MooncakeStoreClient(ObjectClient):
             )
             return [0 if code == 0 else min(code, -1) for code in codes]
 
-        _retried(call, keys, "stored", patience or Patience())
+        self._retried(call, keys, "stored", patience)
 
     def _batch_get_into_with_retry(
         self,
@@ -335,9 +289,9 @@ class MooncakeStoreClient(ObjectClient):
                 [sizes[one] for one in chosen],
             )
             wanted = (sizes[one] for one in chosen)
-            return [_of_read(code, size) for code, size in zip(codes, wanted, strict=True)]
+            return [code_of_read(code, size) for code, size in zip(codes, wanted, strict=True)]
 
-        _retried(call, keys, "read", patience or Patience())
+        self._retried(call, keys, "read", patience)
 
     def _get_ranges(self, reads: list[ObjectRead], base: int, patience: Patience) -> None:
         """Reads ranges of objects."""
@@ -355,13 +309,23 @@ class MooncakeStoreClient(ObjectClient):
                 [[[reads[one].length for one in ones] for ones in of_key]],
             )
             codes = {
-                one: _of_read(code, reads[one].length)
+                one: code_of_read(code, reads[one].length)
                 for ones, found in zip(of_key, answer[0], strict=True)
                 for one, code in zip(ones, found, strict=True)
             }
             return [codes[one] for one in chosen]
 
-        _retried(call, [read.key for read in reads], "read", patience)
+        self._retried(call, [read.key for read in reads], "read", patience)
+
+    @staticmethod
+    def _retried(
+        call: Callable[[list[int]], list[int]],
+        keys: list[str],
+        done: str,
+        patience: Patience | None,
+    ) -> None:
+        # The constants are looked up at each call: users set them.
+        retried(call, keys, done, patience or Patience(), MAX_RETRIES, RETRY_DELAY_SECONDS)
 
     # --- memory ---
 
@@ -382,8 +346,8 @@ class MooncakeStoreClient(ObjectClient):
             if code != 0:
                 raise UnavailableError(
                     f"Mooncake does not take {loan.segment_bytes} bytes of memory for transfers "
-                    f"(code {code}); see whether its metadata server runs, and for rdma the limit of "
-                    "locked memory (ulimit -l)"
+                    f"(code {code}); see whether its metadata server runs, and for rdma the limit "
+                    "of locked memory (ulimit -l)"
                 )
             self._registered[loan.segment] = start
 
@@ -448,81 +412,6 @@ def _calls(reads: Sequence[ObjectRead]) -> Iterator[list[int]]:
         yield numbers
 
 
-def _of_read(code: int, size: int) -> int:
-    """0 where all bytes were read; a short read is a failure."""
-    if code == size:
-        return 0
-    return code if code < 0 else -1
-
-
-def _retried(
-    call: Callable[[list[int]], list[int]], keys: list[str], done: str, patience: Patience
-) -> None:
-    """Calls with the numbers of all keys, then with those that failed, as long as that can help.
-
-    Raises:
-        TransferQueueError: not all succeeded; it names the keys and codes.
-    """
-    left = list(range(len(keys)))
-    for attempt in range(MAX_RETRIES + 1):
-        codes = call(left)
-        if len(codes) != len(left):
-            raise UnavailableError(
-                f"Mooncake answered {len(codes)} codes for {len(left)} keys; nothing can be said "
-                f"of what is {done}"
-            )
-        failed = {one: code for one, code in zip(left, codes, strict=True) if code != 0}
-        if not failed:
-            return
-        left = list(failed)
-        seen = set(failed.values())
-        # Where there is no room, a client that comes back may bring some.
-        hopeless = _NOT_FOUND in seen or seen & _REFUSED
-        if hopeless or attempt == MAX_RETRIES or not patience.sleep(RETRY_DELAY_SECONDS):
-            raise _failure(keys, failed, done)
-        logger.info("%d of %d keys were not %s: %s", len(failed), len(keys), done, seen)
-
-
-def _failure(keys: list[str], failed: dict[int, int], done: str) -> Exception:
-    named = ", ".join(f"{keys[one]} ({code})" for one, code in list(failed.items())[:5])
-    more = "" if len(failed) <= 5 else f" and {len(failed) - 5} more"
-    what = f"{len(failed)} of {len(keys)} keys were not {done} by Mooncake: {named}{more}"
-    codes = set(failed.values())
-    if _NOT_FOUND in codes:
-        return StorageKeyNotFoundError(f"{what}; they are not there (any more)")
-    if codes & _NO_ROOM:
-        return CapacityExceededError(
-            f"{what}; there is no room: clear samples or raise global_segment_size"
-        )
-    if codes & _REFUSED:
-        return InvalidArgumentError(what)
-    if codes == {-1} and done == "read":
-        return CorruptBufferError(f"{what}; fewer bytes came than were put")
-    return UnavailableError(f"{what}; see whether its master and the other clients run")
-
-
-def _gather(futures: list[Future[None]], keys: list[str], patience: Patience) -> None:
-    """Waits for all; raises the first failure, naming every key that is not stored."""
-    failed: dict[str, Exception] = {}
-    for key, future in zip(keys, futures, strict=True):
-        try:
-            future.result(patience.left + _GRACE_SECONDS)
-        except TimeoutError:
-            patience.end()
-            future.cancel()
-            failed[key] = DeadlineExceededError(f"{key} was not stored in {DEADLINE_SECONDS} s")
-        except Exception as error:  # noqa: BLE001 - raised below, for all of them
-            failed[key] = error
-    causes = [error for error in failed.values() if not isinstance(error, _NotTriedError)]
-    if causes:
-        names = list(failed)
-        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        raise type(causes[0])(
-            f"{len(names)} of {len(keys)} objects were not stored: {', '.join(names[:5])}{more}; "
-            f"{causes[0]}"
-        ) from causes[0]
-
-
 def _check_lists(**lists: list[Any] | None) -> None:
     lengths = {}
     for name, given in lists.items():
@@ -536,8 +425,8 @@ def _check_lists(**lists: list[Any] | None) -> None:
 def _packed_sizes(keys: list[str], metas: list[Any] | None) -> list[int]:
     if metas is None or len(metas) != len(keys):
         raise InvalidArgumentError(
-            "get needs custom_backend_meta, what put returned for each key; without its packed_size "
-            "a value cannot be read"
+            "get needs custom_backend_meta, what put returned for each key; without its "
+            "packed_size a value cannot be read"
         )
     for key, meta in zip(keys, metas, strict=True):
         if not isinstance(meta, dict) or "packed_size" not in meta:

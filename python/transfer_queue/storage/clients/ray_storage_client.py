@@ -1,7 +1,7 @@
 """The client of Ray's object store.
 
-Objects and packed values are NumPy arrays of bytes, which Ray shares within a host without a copy. An
-actor holds their references. Ray's objects end with the process that put them.
+Objects and packed values are NumPy arrays of bytes, which Ray shares within a host without a copy.
+An actor holds their references. Ray's objects end with the process that put them.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class RayStorageClient(ObjectClient):
 
     def __init__(self, config: Any = None) -> None:
         super().__init__(config)
+        ray: Any
         try:
             import ray
         except ImportError as error:

@@ -133,7 +133,9 @@ class NPUTensorKVClientAdapter(StorageStrategy):
             chosen = slice(start, start + _KEYS)
             failed = self._client.mget_h2d(keys[chosen], values[chosen])
             if failed:
-                raise StorageKeyNotFoundError(f"Yuanrong has not all of these tensors: {failed[:5]}")
+                raise StorageKeyNotFoundError(
+                    f"Yuanrong has not all of these tensors: {failed[:5]}"
+                )
         return values
 
     def clear(self, keys: list[str]) -> None:

@@ -138,7 +138,7 @@ class StorageManager(ABC):
             raise TransferQueueError(f"{self.storage_manager_id} is connected to no controller")
         publish = self.engine.core.publish_fields
         await asyncio.to_thread(
-            publish, partition_id, list(global_indexes), described, metas, tags, allow_pickle()
+            publish, (partition_id, list(global_indexes)), described, metas, tags, allow_pickle()
         )
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -182,7 +182,8 @@ def _described(name: str, entry: Mapping[str, Any], rows: int) -> tuple[str, Any
     dtype, shape = entry.get("dtype"), entry.get("shape")
     if dtype is None or (shape is None and shapes is None):
         return name, None, []
-    given = [list(map(int, one)) for one in ([shape] if shapes is None else shapes)]
+    all_shapes: list[Any] = [shape] if shapes is None else list(shapes)
+    given = [list(map(int, one)) for one in all_shapes]
     if len({len(one) for one in given}) > 1:  # rows of several ranks are told apart by their values
         return name, None, []
     return name, torch.empty(0, dtype=dtype), given
@@ -194,9 +195,7 @@ class StorageManagerFactory:
     _registry: ClassVar[dict[str, type[StorageManager]]] = {}
 
     @classmethod
-    def register(
-        cls, manager_type: str
-    ) -> Callable[[type[StorageManager]], type[StorageManager]]:
+    def register(cls, manager_type: str) -> Callable[[type[StorageManager]], type[StorageManager]]:
         """A class decorator that makes a manager known as backend ``manager_type``."""
 
         def known(manager: type[StorageManager]) -> type[StorageManager]:
@@ -242,8 +241,8 @@ class StorageManagerFactory:
 class KVStorageManager(StorageManager):
     """Payload in a key-value system, through a :class:`StorageKVClient`.
 
-    A client that stores objects gets few large ones per batch. Any other one gets a value per sample
-    and field, under ``<global index>@<field>``.
+    A client that stores objects gets few large ones per batch. Any other one gets a value per
+    sample and field, under ``<global index>@<field>``.
 
     Raises:
         ValueError: ``config`` names no client, or an unknown one.
@@ -290,7 +289,8 @@ class KVStorageManager(StorageManager):
             await asyncio.to_thread(self.parcels.put_samples, data, metadata, tags)
             return
         schema = extract_field_schema(data)
-        keys = self._generate_keys(list(data.keys()), metadata.global_indexes)
+        names = sorted(map(str, data.keys()))
+        keys = self._generate_keys(names, metadata.global_indexes)
         values = await asyncio.to_thread(self._generate_values, data)
         noted = await asyncio.to_thread(self.storage_client.put, keys, values)
         if noted and len(noted) != len(keys):
@@ -299,7 +299,6 @@ class KVStorageManager(StorageManager):
             )
         metas: dict[int, dict[str, Any]] = {}
         if noted:
-            names = sorted(map(str, data.keys()))
             for row, index in enumerate(metadata.global_indexes):
                 of_row = {field: noted[at * size + row] for at, field in enumerate(names)}
                 metas[index] = of_row
@@ -353,7 +352,7 @@ class KVStorageManager(StorageManager):
         if client is not None:
             try:
                 client.close()
-            except Exception:  # noqa: BLE001 - closing ends what it can
+            except Exception:
                 logger.warning("%s could not close its client", self, exc_info=True)
 
     @staticmethod

@@ -1,8 +1,8 @@
 """Batches as few large objects.
 
-A put packs its columns into objects of a parcel and publishes where they lie; a get reads the blocks
-its rows lie in, checks them, and delivers views; what is cleared or overwritten leaves parcels that
-nobody needs, whose objects are deleted.
+A put packs its columns into objects of a parcel and publishes where they lie; a get reads the
+blocks its rows lie in, checks them, and delivers views; what is cleared or overwritten leaves
+parcels that nobody needs, whose objects are deleted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from tensordict import TensorDict
 
@@ -30,6 +30,8 @@ from transfer_queue.storage.clients.base import ObjectClient, ObjectRead
 __all__ = ["Parcels"]
 
 T = TypeVar("T")
+#: Merged tags, and the fields that all samples of a put now have.
+_Published: TypeAlias = tuple[list[dict[str, Any]], list[str]]
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +67,10 @@ class Parcels:
         keys: list[str],
         columns: list[_columns.Column],
         tags: list[dict[str, Any]] | None,
-    ) -> tuple[list[dict[str, Any]], list[str]]:
+    ) -> _Published:
         """Puts columns under keys; the merged tags, and the fields that all samples now have."""
 
-        def publish(packed: _core.PackedPut, parcels: list[str]) -> Any:
+        def publish(packed: _core.PackedPut, parcels: list[str]) -> _Published:
             return packed.publish(self._engine.core, partition_id, keys, None, parcels)
 
         return self._put(columns, len(keys), tags, publish)
@@ -194,13 +196,13 @@ class Parcels:
             )
         raise CorruptBufferError(
             f"{len(left)} of {len(reads)} reads did not bring the bytes that were put, "
-            f"{_REREADS + 1} times: {[reads[one].key for one in left[:5]]}; the backend has lost or "
-            "changed them, put the samples again"
+            f"{_REREADS + 1} times: {[reads[one].key for one in left[:5]]}; the backend has lost "
+            "or changed them, put the samples again"
         )
 
     def delete_dropped(self) -> None:
-        """Deletes the objects of parcels that nobody needs; what cannot be deleted now is kept for
-        the next time.
+        """Deletes the objects of parcels that nobody needs; what cannot be deleted now is kept
+        for the next time.
         """
         core = self._engine.core
         if self._undeleted:
@@ -223,7 +225,8 @@ class Parcels:
             return []
         try:
             left = self._client.clear_objects(keys)
-        except Exception:  # noqa: BLE001 - a clear succeeds, whatever becomes of the bytes
+        except Exception:
+            # A clear succeeds, whatever becomes of the bytes.
             logger.warning("%d objects could not be deleted now", len(keys), exc_info=True)
             return keys
         if left:

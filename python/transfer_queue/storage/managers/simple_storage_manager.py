@@ -21,7 +21,7 @@ __all__ = ["AsyncSimpleStorageManager", "RoutingGroup", "StorageUnitTimeout"]
 logger = logging.getLogger(__name__)
 
 
-class StorageUnitTimeout(DeadlineExceededError):
+class StorageUnitTimeout(DeadlineExceededError):  # noqa: N818 - users catch it by this name
     """A storage unit did not answer in time."""
 
 
