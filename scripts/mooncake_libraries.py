@@ -2,8 +2,8 @@
 
     python -m scripts.mooncake_libraries <folder>
 
-They are Debian packages, fetched with apt and unpacked without being installed, so it needs no root.
-Programs then run with the folder in LD_LIBRARY_PATH.
+They are Debian packages, fetched with apt and unpacked, not installed: no root is needed. Programs
+then run with the folder in LD_LIBRARY_PATH.
 """
 
 from __future__ import annotations

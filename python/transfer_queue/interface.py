@@ -98,7 +98,7 @@ def init(
 
     Raises:
         UnavailableError: no engine answers at ``address`` or ``TQ_ADDRESS``.
-        UnsupportedValueError: the storage backend is not available in this version.
+        UnsupportedValueError: nobody has registered the storage backend.
         InvalidArgumentError: a setting is out of range, or no sampler has the name given.
         TypeError: ``controller.sampler`` is no sampler.
         SystemResourceError: the operating system refuses shared memory.
