@@ -101,7 +101,9 @@ class MooncakeStoreClient(ObjectClient):
         self.region = _core.Region(segment_bytes=_SEGMENT_BYTES)
         self._registered: dict[int, int] = {}
         self._lock = threading.Lock()
-        self._workers = ThreadPoolExecutor(MAX_BATCH_WORKER_THREADS + 1, "tq-mooncake")
+        self._workers = ThreadPoolExecutor(MAX_BATCH_WORKER_THREADS, "tq-mooncake")
+        # Apart from those that send: checking what came must not wait for a put.
+        self._checkers = ThreadPoolExecutor(1, "tq-mooncake-check")
 
     # --- objects ---
 
@@ -164,7 +166,7 @@ class MooncakeStoreClient(ObjectClient):
             if len(reads) == len(numbers):
                 arrived(numbers)
             else:
-                checks.append(self._workers.submit(arrived, numbers))
+                checks.append(self._checkers.submit(arrived, numbers))
         for check in checks:
             check.result()
 
@@ -245,6 +247,7 @@ class MooncakeStoreClient(ObjectClient):
     def close(self) -> None:
         """Leaves the store; what this process contributed to it goes with it."""
         self._workers.shutdown(wait=True, cancel_futures=True)
+        self._checkers.shutdown(wait=True, cancel_futures=True)
         self._store.close()
 
     # --- calls ---
