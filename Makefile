@@ -33,11 +33,16 @@ $(VENV)/.tools: pyproject.toml | $(VENV)/.created
 # An editable install: a change of a .py file needs no rebuild, a change of a .rs file does.
 $(VENV)/.built: $(VENV)/.tools pyproject.toml $(RUST_SOURCES)
 	@$(BIN)/python -c 'import torch' 2>/dev/null || echo 'Installing PyTorch and the rest: about 5 GB, a few minutes.'
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --locked --extras test,lint
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --locked --extras test,lint,mooncake,yuanrong,ray
 	touch $@
 
 $(VENV)/.demo: examples/rl_step/requirements.txt $(VENV)/.built
 	$(BIN)/python -m pip install --quiet -r $<
+	touch $@
+
+# Mooncake's wheel lacks libraries that a Debian may not have; without root they are unpacked here.
+$(VENV)/.libraries: $(VENV)/.built
+	$(BIN)/python -m scripts.mooncake_libraries $(VENV)/lib/mooncake
 	touch $@
 
 .PHONY: build
@@ -66,8 +71,9 @@ test-loom: ## Run the loom models of lease, release and reuse
 	    cargo test -p tq-arena --locked --release --lib loom
 
 .PHONY: test-python
-test-python: $(VENV)/.built ## Run the Python tests
-	$(BIN)/python -m pytest $(ARGS)
+test-python: $(VENV)/.built $(VENV)/.libraries ## Run the Python tests
+	LD_LIBRARY_PATH="$(CURDIR)/$(VENV)/lib/mooncake$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" \
+	    $(BIN)/python -m pytest $(ARGS)
 
 .PHONY: lint
 lint: lint-rust lint-python deny ## Check style, types, floors, lengths, words, licences

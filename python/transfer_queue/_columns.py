@@ -28,7 +28,15 @@ from torch.nested._internal.nested_tensor import NestedTensor
 from transfer_queue._nested import Extremes, jagged_tensor
 from transfer_queue.errors import InvalidArgumentError
 
-__all__ = ["DataParser", "assemble", "describe", "describe_one", "parse"]
+__all__ = [
+    "DataParser",
+    "as_batch",
+    "assemble",
+    "describe",
+    "describe_one",
+    "parse",
+    "rows_of",
+]
 
 #: ``(field, kind, content...)``; see the module.
 Column = tuple[Any, ...]
@@ -74,7 +82,7 @@ def _describe_column(name: str, column: Any, rows: int) -> Column:
         if column.layout != torch.strided:
             return _described_rows(name, list(column.unbind()), rows)
         return (name, "dense", column)
-    return _described_rows(name, _values_of(column, rows), rows)
+    return _described_rows(name, rows_of(column, rows), rows)
 
 
 def _describe_nested(name: str, column: Any, rows: int) -> Column:
@@ -104,8 +112,10 @@ def _other_length(name: str, found: int, rows: int) -> InvalidArgumentError:
     )
 
 
-def _values_of(column: Any, rows: int) -> list[Any]:
-    """The values of a column that is no tensor, one per row."""
+def rows_of(column: Any, rows: int) -> list[Any]:
+    """The values of a column, one per row; of a tensor its rows."""
+    if isinstance(column, torch.Tensor):
+        return list(column.unbind())
     if isinstance(column, NonTensorStack):
         stacked = column.tensordicts
         if column.stack_dim == 0 and all(type(row) is NonTensorData for row in stacked):
@@ -160,6 +170,20 @@ def _as_parser_input(column: Column) -> Any:
         return content[0].unsqueeze(0)
     values, offsets = content
     return list(values.split(offsets.diff().tolist()))
+
+
+def as_batch(columns: Sequence[Column], rows: int) -> TensorDict:
+    """A TensorDict of batch size ``[rows]`` of described columns: :func:`describe` undone."""
+    source: dict[str, Any] = {}
+    for name, kind, *content in columns:
+        if kind == "dense":
+            source[name] = content[0]
+        elif kind == "jagged":
+            source[name] = torch.nested.nested_tensor_from_jagged(*content)
+        else:
+            source[name] = NonTensorStack(*content[0])
+    known: Any = source
+    return TensorDict._new_unsafe(source=known, batch_size=torch.Size([rows]))
 
 
 def assemble(columns: Sequence[Column], rows: int) -> TensorDict:

@@ -349,6 +349,8 @@ def carry_out(
     return (yield Offload(planned.run))
 
 
-def assemble(planned: _core.PlannedGet, columns: Sequence[_columns.Column]) -> TensorDict:
+def assemble(
+    planned: _core.PlannedGet | _core.StoredGet, columns: Sequence[_columns.Column]
+) -> TensorDict:
     """The batch of columns that were read; empty where nothing was selected."""
     return _columns.assemble(columns, planned.rows) if columns else TensorDict({}, batch_size=0)

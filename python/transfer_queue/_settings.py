@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ClusterSettings",
     "as_text",
+    "backend_of",
     "cluster_settings",
     "default_capacity",
     "engine_settings",
@@ -26,6 +27,7 @@ __all__ = [
     "threads",
 ]
 
+_SIMPLE = "SimpleStorage"
 #: Share of the memory limit that payload may take where no limit is set: beyond it the system
 #: would end the process rather than refuse the put.
 _DEFAULT_SHARE = 0.8
@@ -124,11 +126,7 @@ def engine_settings(conf: DictConfig) -> dict[str, Any]:
         UnsupportedValueError: another storage backend is asked for.
         InvalidArgumentError: a number is out of range.
     """
-    backend = conf.backend.storage_backend
-    if str(backend).lower() != "simplestorage":
-        raise UnsupportedValueError(
-            f"storage backend {backend!r} is not available in this version; use SimpleStorage"
-        )
+    backend_of(conf)
     storage = conf.backend.SimpleStorage
     capacity = _positive(storage, "total_storage_bytes")
     if storage.placement not in _PLACEMENTS:
@@ -144,6 +142,29 @@ def engine_settings(conf: DictConfig) -> dict[str, Any]:
         "segment_bytes": _positive(storage, "segment_bytes"),
         "threads": threads(),
     }
+
+
+def backend_of(conf: DictConfig) -> tuple[str, Any]:
+    """The name of the storage backend, and its section of the configuration.
+
+    Raises:
+        UnsupportedValueError: no manager of that name is registered.
+    """
+    backend = str(conf.backend.storage_backend)
+    if backend.lower() == _SIMPLE.lower():
+        return _SIMPLE, conf.backend.get(_SIMPLE)
+    from transfer_queue.storage.managers import StorageManagerFactory
+
+    name = StorageManagerFactory.name_of(backend)
+    if name is None:
+        raise UnsupportedValueError(
+            f"storage backend {backend!r} is not known; registered are "
+            f"{[_SIMPLE, *sorted(StorageManagerFactory._registry)]}"
+        )
+    from omegaconf import DictConfig, OmegaConf
+
+    section = conf.backend.get(name)
+    return name, OmegaConf.to_container(section) if isinstance(section, DictConfig) else section
 
 
 def _positive(storage: DictConfig, name: str, *, zero: bool = False) -> int | None:

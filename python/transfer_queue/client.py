@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transfer_queue._client.fetching import FetchOperations
 from transfer_queue._client.keys import KeyOperations
@@ -11,8 +11,12 @@ from transfer_queue._client.samples import SampleOperations
 from transfer_queue._client.statuses import StatusOperations
 from transfer_queue._engine import Engine, engine_of
 from transfer_queue._operations import asynchronous, synchronous
-from transfer_queue.errors import InvalidArgumentError, UnsupportedValueError
+from transfer_queue._payload import payload_of
+from transfer_queue.errors import InvalidArgumentError
 from transfer_queue.utils.zmq_utils import ZMQServerInfo
+
+if TYPE_CHECKING:
+    from transfer_queue.storage.managers.base import StorageManager
 
 __all__ = ["AsyncTransferQueueClient", "TransferQueueClient"]
 
@@ -52,23 +56,29 @@ class AsyncTransferQueueClient(FetchOperations, SampleOperations, StatusOperatio
         self.engine: Engine = engine_of(controller_info)
         self._controller = controller_info
         self._storage_ready = False
+        self.storage_manager: StorageManager | None = None
+        self.payload = None
         self._pid = os.getpid()
 
-    def initialize_storage_manager(self, manager_type: str, config: Any = None) -> None:  # noqa: ARG002
-        """Lets the client move payload. The storage runs with the controller and needs no settings.
+    def initialize_storage_manager(self, manager_type: str, config: Any = None) -> None:
+        """Lets the client move payload.
 
         Args:
-            manager_type: ``SimpleStorage``.
-            config: accepted for compatibility.
+            manager_type: ``SimpleStorage``, whose storage runs with the controller and needs no
+                settings; or a backend for which a manager is registered.
+            config: the backend's section of the configuration.
 
         Raises:
-            UnsupportedValueError: another storage.
+            AssertionError: no manager of that name is registered.
+            ImportError: the backend needs a package that is not installed.
         """
-        if not isinstance(manager_type, str) or manager_type.lower() not in _STORAGE_NAMES:
-            raise UnsupportedValueError(
-                f"storage manager {manager_type!r} is not available in this version; use "
-                "SimpleStorage"
-            )
+        if str(manager_type).lower() not in _STORAGE_NAMES:
+            # Imported late: most processes need none of it.
+            from transfer_queue.storage import managers as _registered  # noqa: F401
+            from transfer_queue.storage.managers.base import StorageManagerFactory
+
+            manager = StorageManagerFactory.create(manager_type, self._controller, config)
+            self.storage_manager, self.payload = manager, payload_of(self.engine, manager)
         self._storage_ready = True
 
     @property
@@ -83,6 +93,9 @@ class AsyncTransferQueueClient(FetchOperations, SampleOperations, StatusOperatio
     def close(self) -> None:
         """Ends the client, not the engine; never raises. Payload cannot be moved with it then."""
         self._storage_ready = False
+        manager, self.storage_manager, self.payload = self.storage_manager, None, None
+        if manager is not None:
+            manager.close()
 
     async_get_meta = asynchronous(FetchOperations._get_meta)
     async_put = asynchronous(SampleOperations._put)

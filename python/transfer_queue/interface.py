@@ -34,6 +34,7 @@ from transfer_queue._operations import Deadline
 from transfer_queue._ray.running import running_ray
 from transfer_queue.client import TransferQueueClient
 from transfer_queue.errors import ClosedError, DeadlineExceededError, UnavailableError
+from transfer_queue.storage.bootstrap import Resources, started_for
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -71,18 +72,20 @@ _TQ_CLIENT: TransferQueueClient | None = None
 _TQ_CONTROLLER: Any = None
 #: What this process has started in Ray, under the name of its backend: unit actors by name.
 _TQ_STORAGE: dict[str, Any] | None = None
+#: What was started for the storage backend, in the process that started the engine.
+_resources: Resources | None = None
 _lock = threading.Lock()
 _parents: Any = None
 
 
 def _forget_parents() -> None:
     # Another thread of the parent may have held it at the fork, and nobody here will release it.
-    global _lock, _parents, _TQ_CONTROLLER, _TQ_STORAGE
+    global _lock, _parents, _TQ_CONTROLLER, _TQ_STORAGE, _resources
     _lock = threading.Lock()
     # The actors are the parent's to end. Handles are kept all the same: one that is dropped writes
     # to the parent's connections.
-    _parents = (_TQ_CONTROLLER, _TQ_STORAGE, _parents)
-    _TQ_CONTROLLER = _TQ_STORAGE = None
+    _parents = (_TQ_CONTROLLER, _TQ_STORAGE, _resources, _parents)
+    _TQ_CONTROLLER = _TQ_STORAGE = _resources = None
 
 
 os.register_at_fork(after_in_child=_forget_parents)
@@ -116,11 +119,12 @@ def init(
             were started died.
         DeadlineExceededError: the engine that is there does not answer in time.
         PlacementError: Ray has no node with the resources that are asked for.
-        UnsupportedValueError: the storage backend is not available in this version.
+        UnsupportedValueError: nobody has registered the storage backend.
         InvalidArgumentError: a setting is out of range, or no sampler has the name given.
         TypeError: ``controller.sampler`` is no sampler.
         SystemResourceError: the operating system refuses shared memory.
     """
+    global _resources
     with _lock:
         if _is_alive():
             return conf
@@ -129,8 +133,16 @@ def init(
         found = _find(address, deadline)
         if found is None:
             _starting.check(merged)
-            found = _start(merged, address, deadline)
+            # First: what a provider writes into the configuration is for those who join, too.
+            _resources = started_for(merged)
+            try:
+                found = _start(merged, address, deadline)
+            except BaseException:
+                _end_resources()
+                raise
         if not found.engine.is_here and _TQ_STORAGE is None:
+            # Somebody else's, who was faster perhaps.
+            _end_resources()
             merged = _settings.of_text(found.engine.config)
         merged.controller.zmq_info = found.engine.info
         merged.backend.SimpleStorage.zmq_info = found.units or None
@@ -152,6 +164,14 @@ def _is_alive() -> bool:
         _leave()
         return False
     return True
+
+
+def _end_resources() -> None:
+    """Ends what had to be started for the storage backend."""
+    global _resources
+    resources, _resources = _resources, None
+    if isinstance(resources, Resources):
+        resources.end()
 
 
 def _find(address: str | None, deadline: Deadline) -> Found | None:
@@ -203,7 +223,8 @@ def _use(found: Found) -> TransferQueueClient:
     global _TQ_CLIENT, _TQ_CONTROLLER
     engine = found.engine
     client = TransferQueueClient(f"TransferQueueClient_{os.getpid()}", engine.info)
-    client.initialize_storage_manager("SimpleStorage")
+    conf = _settings.of_text(engine.config)
+    client.initialize_storage_manager(*_settings.backend_of(conf))
     if engine.address is not None:
         _rendezvous.hand_down(engine.address)
     _TQ_CLIENT, _TQ_CONTROLLER = client, found.controller
@@ -232,7 +253,7 @@ def close() -> None:
 @atexit.register
 def _end_actors() -> None:
     # Ray would end them too, but without letting them remove their sockets.
-    if _TQ_STORAGE is not None:
+    if _TQ_STORAGE is not None or _resources is not None:
         close()
 
 
@@ -242,6 +263,7 @@ def _leave() -> None:
     controller, _TQ_CONTROLLER = _TQ_CONTROLLER, None
     started, _TQ_STORAGE = _TQ_STORAGE, None
     if client is not None:
+        client.close()
         address = client.engine.address
         if address is not None:
             _rendezvous.take_back(address)
@@ -254,6 +276,7 @@ def _leave() -> None:
 
         units = started.get("SimpleStorage") or {}
         system.end(ray, controller, units.values())
+    _end_resources()
 
 
 def get_client() -> TransferQueueClient:

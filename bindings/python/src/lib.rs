@@ -30,7 +30,13 @@ mod _core {
     #[pymodule_export]
     use super::engine::class::Engine;
     #[pymodule_export]
+    use super::engine::fetching::{DroppedParcels, StoredGet};
+    #[pymodule_export]
+    use super::engine::packing::PackedPut;
+    #[pymodule_export]
     use super::engine::planned::{PlannedGet, PlannedPut};
+    #[pymodule_export]
+    use super::engine::region::{Region, RegionLoan};
     #[pymodule_export]
     use super::engine::unit::StorageUnit;
     #[pymodule_export]

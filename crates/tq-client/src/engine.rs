@@ -1,5 +1,7 @@
 //! An engine, here or there, behind the same calls.
 
+use std::sync::Arc;
+
 use tq_controller::sampler::SamplerConfig;
 use tq_controller::{
     BatchColumns, Changes, FetchRequest, FieldSelection, PlacedRows, Published, Receipts, Selected,
@@ -7,10 +9,10 @@ use tq_controller::{
 };
 use tq_engine::wait::Wake;
 use tq_engine::{
-    Batch, Claim, Delivered, Embedded, Interest, Listing, Part, Put as EmbeddedPut,
-    Subscription as EmbeddedSubscription, UnitInfo, Usage,
+    Batch, Claim, Delivered, Embedded, Interest, Listing, Part, Put as EmbeddedPut, StoredBatch,
+    StoredPut, Subscription as EmbeddedSubscription, UnitInfo, Usage,
 };
-use tq_proto::{FieldName, GlobalIndex, Key, PartitionId, Result};
+use tq_proto::{FieldName, GlobalIndex, Key, Parcel, PartitionId, Result};
 use tq_storage::{ColumnPlan, ColumnRead};
 
 use crate::put::RemotePut;
@@ -156,6 +158,26 @@ same! {
     set_receipts(
         partition: &str, indexes: &[GlobalIndex], receipts: Vec<Receipts>
     ) -> Result<usize>;
+    /// See [`Embedded::publish_stored`].
+    publish_stored<K>(
+        partition: &str, keys: &[K], put: StoredPut, tags: Option<Vec<Tags>>
+    ) -> Result<Published>;
+    /// See [`Embedded::publish_stored_indexes`].
+    publish_stored_indexes(
+        partition: &str, indexes: &[GlobalIndex], put: StoredPut, tags: Option<Vec<Tags>>
+    ) -> Result<Published>;
+    /// See [`Embedded::read_stored`].
+    read_stored<K>(
+        partition: &str, keys: &[K], select: Option<&[FieldName]>
+    ) -> Result<StoredBatch>;
+    /// See [`Embedded::read_stored_indexes`].
+    read_stored_indexes<P>(
+        partitions: &[P], indexes: &[GlobalIndex], fields: &[FieldName]
+    ) -> Result<StoredBatch>;
+    /// See [`Embedded::take_dropped`].
+    take_dropped(most: usize) -> Result<Vec<Arc<Parcel>>>;
+    /// See [`Embedded::return_dropped`].
+    return_dropped(parcels: Vec<Arc<Parcel>>) -> Result<()>;
     /// See [`Embedded::production_status`].
     production_status(partition: &str, fields: &[FieldName]) -> Result<Option<StatusColumns>>;
     /// See [`Embedded::is_produced`].

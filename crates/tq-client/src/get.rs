@@ -96,7 +96,7 @@ impl Remote {
     }
 
     /// Reads what is stored at this host, whatever its controller knows.
-    pub(crate) fn read_stored(
+    pub(crate) fn read_here(
         &self,
         indexes: &[GlobalIndex],
         fields: &[FieldName],

@@ -16,7 +16,7 @@
 //! | `chores` | what the host is told without waiting for an answer |
 //! | [`put`], `filling` | one batch on its way in |
 //! | `get` | one batch on its way out |
-//! | `samples`, `consume`, `listing` | the other calls |
+//! | `samples`, `consume`, `listing`, `stored` | the other calls |
 //! | `units` | storage units of the host's cluster |
 //! | [`membership`] | this process as one of them |
 //! | [`wait`] | woken by a change at the host |
@@ -36,6 +36,7 @@ pub mod put;
 pub mod remote;
 mod requests;
 mod samples;
+mod stored;
 mod tcp;
 mod tether;
 mod units;

@@ -167,7 +167,7 @@ impl Remote {
             .map(|field| spread.fields[*field].clone())
             .collect();
         if share.unit == UnitId::HOME {
-            return self.read_stored(&indexes, &fields);
+            return self.read_here(&indexes, &fields);
         }
         let unit = spread.known.iter().find(|unit| unit.id == share.unit);
         let unit = unit.ok_or_else(|| {
@@ -178,7 +178,7 @@ impl Remote {
         })?;
         let read = self
             .unit(unit)
-            .and_then(|remote| remote.read_stored(&indexes, &fields));
+            .and_then(|remote| remote.read_here(&indexes, &fields));
         read.map_err(|error| match error.kind() {
             ErrorKind::Unavailable | ErrorKind::Closed => {
                 let what = format!("storage unit {} ({}) does not answer", unit.id, unit.name);

@@ -78,6 +78,7 @@ impl Controller {
             state.fields = Default::default();
             state.tag_names = Default::default();
             state.receipts = Default::default();
+            state.parcels = Default::default();
             state.consumption = Default::default();
             state.log = Default::default();
             self.partitions.insert(state.id.clone(), state);

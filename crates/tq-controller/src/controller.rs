@@ -7,6 +7,7 @@ use tq_proto::{Error, ErrorKind, GlobalIndex, PartitionId, Result};
 
 use crate::changes::Tombstones;
 use crate::clear::ClearTicket;
+use crate::parcels::Bin;
 use crate::partition::Partition;
 use crate::placement::Placement;
 use crate::wording::some_of;
@@ -22,6 +23,8 @@ pub struct Controller {
     pub(crate) tombstones: Tombstones,
     /// Rows that lie in other storage units than the controller's own.
     pub(crate) placement: Placement,
+    /// Parcels that no row needs any more.
+    pub(crate) bin: Bin,
 }
 
 /// Counters that only go up, also across a partition that is dropped and created again.

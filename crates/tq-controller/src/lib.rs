@@ -45,6 +45,7 @@
 //! | [`resolve`] | keys to global indexes and the fields ready for them |
 //! | [`batch`] | metadata of a batch by column |
 //! | [`retag`] | tags set and read by global index |
+//! | [`parcels`] | rows that lie in a storage backend, and what it may delete |
 //! | [`placement`] | which storage unit has which rows |
 //! | [`receipts`] | what a storage backend left beside fields of samples |
 //! | [`claim`] | ready samples become consumed by a task |
@@ -81,6 +82,7 @@ mod kv_index;
 pub mod list;
 pub mod overview;
 mod pages;
+pub mod parcels;
 mod partition;
 pub mod placement;
 pub mod predicate;
@@ -107,6 +109,7 @@ pub use clear::ClearTicket;
 pub use controller::Controller;
 pub use list::{Keys, Listed};
 pub use overview::PartitionOverview;
+pub use parcels::{RowBytes, Stored, StoredColumn, StoredRow, StoredRows};
 pub use placement::PlacedRows;
 pub use predicate::{Comparison, Matcher, Predicate};
 pub use put::{FieldUpdate, Published, Refused};

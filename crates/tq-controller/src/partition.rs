@@ -1,4 +1,5 @@
-//! One partition: its samples, keys, fields, tag names, receipts and consumption, kept in step.
+//! One partition: its samples, keys, fields, tag names, receipts, parcels and consumption, kept in
+//! step.
 
 use tq_proto::{Error, ErrorKind, GlobalIndex, Key, PartitionId, Result};
 
@@ -7,6 +8,7 @@ use crate::consumption::Consumption;
 use crate::controller::Counters;
 use crate::field::Fields;
 use crate::kv_index::KvIndex;
+use crate::parcels::ParcelTable;
 use crate::receipts::ReceiptTable;
 use crate::slots::{LetGo, Slot, Slots, State};
 use crate::tags::TagNames;
@@ -26,6 +28,7 @@ pub(crate) struct Partition {
     pub(crate) fields: Fields,
     pub(crate) tag_names: TagNames,
     pub(crate) receipts: ReceiptTable,
+    pub(crate) parcels: ParcelTable,
     pub(crate) consumption: Consumption,
     pub(crate) log: ChangeLog,
 }
@@ -41,6 +44,7 @@ impl Partition {
             fields: Fields::default(),
             tag_names: TagNames::default(),
             receipts: ReceiptTable::default(),
+            parcels: ParcelTable::default(),
             consumption: Consumption::default(),
             log: ChangeLog::default(),
         }
@@ -147,6 +151,7 @@ impl Partition {
             }
         }
         self.receipts.clear(slots);
+        self.parcels.clear(slots);
         let consumption = &mut self.consumption;
         self.slots
             .release(slots, |vacated| consumption.vacated(vacated));

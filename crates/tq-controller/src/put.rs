@@ -3,6 +3,7 @@
 use tq_proto::{Error, ErrorKind, FieldName, GlobalIndex, Result};
 
 use crate::Controller;
+use crate::parcels::Stored;
 use crate::partition::Partition;
 use crate::reserve::Reservation;
 use crate::schema::FieldSchemaUpdate;
@@ -61,12 +62,28 @@ impl Controller {
         fields: &[FieldUpdate],
         tags: Option<Vec<Tags>>,
     ) -> Result<Published, Refused> {
-        let state = match check(
-            self.partitions.get_mut(&reservation.partition),
-            &reservation,
-            fields,
-            tags.as_deref(),
-        ) {
+        self.publish_stored(reservation, fields, tags, &Stored::default())
+    }
+
+    /// As [`Self::publish`], for rows that lie in a storage backend: where they lie and what the
+    /// backend noted of them becomes known in the same step.
+    ///
+    /// # Errors
+    /// As [`Self::publish`]; `InvalidArgument` too for rows outside their parcel. The parcels of a
+    /// publish that was refused are the caller's to delete.
+    pub fn publish_stored(
+        &mut self,
+        reservation: Reservation,
+        fields: &[FieldUpdate],
+        tags: Option<Vec<Tags>>,
+        stored: &Stored,
+    ) -> Result<Published, Refused> {
+        let rows = reservation.slots.len();
+        let state = self.partitions.get_mut(&reservation.partition);
+        let checked = stored
+            .check(rows)
+            .and_then(|()| check(state, &reservation, fields, tags.as_deref()));
+        let state = match checked {
             Ok(state) => state,
             Err(error) => {
                 let error = error.with("partition", &reservation.partition);
@@ -84,6 +101,8 @@ impl Controller {
         for field in fields {
             state.fields.produce(&field.name, slots, &field.schema);
         }
+        state.parcels.place(slots, stored, &self.bin);
+        state.receipts.merge(slots, &stored.receipts);
         for (slot, update) in slots.iter().zip(tags.unwrap_or_default()) {
             state.slots[*slot].tags.merge(update, &mut state.tag_names);
         }

@@ -77,6 +77,17 @@ impl ReceiptTable {
         rows.iter().any(|row| !row.is_empty()).then_some(rows)
     }
 
+    /// Merges its entry of `rows` into those of each slot, field by field.
+    pub(crate) fn merge(&mut self, slots: &[Slot], rows: &[Receipts]) {
+        for (slot, receipts) in slots.iter().zip(rows) {
+            if !receipts.is_empty() {
+                let receipts = receipts.0.iter();
+                let receipts = receipts.map(|(field, bytes)| (field.clone(), Arc::clone(bytes)));
+                self.0.entry(*slot).or_default().0.extend(receipts);
+            }
+        }
+    }
+
     /// Forgets those of `slots`.
     pub(crate) fn clear(&mut self, slots: &[Slot]) {
         if self.0.is_empty() {

@@ -170,7 +170,7 @@ impl Embedded {
             positions: Vec::new(),
             missing: Vec::new(),
             ready: Vec::new(),
-            columns: self.read_stored(indexes, fields)?,
+            columns: self.read_here(indexes, fields)?,
         }))
     }
 
@@ -178,7 +178,7 @@ impl Embedded {
     ///
     /// # Errors
     /// `NotFound` where a sample was cleared or a field is not stored for it; `Closed`, `Forked`.
-    pub fn read_stored(
+    pub fn read_here(
         &self,
         indexes: &[GlobalIndex],
         fields: &[FieldName],
@@ -260,7 +260,7 @@ impl Embedded {
         Error::new(ErrorKind::NotFound, message)
     }
 
-    fn not_ready<K: AsRef<str>>(
+    pub(crate) fn not_ready<K: AsRef<str>>(
         &self,
         partition: &str,
         keys: &[K],

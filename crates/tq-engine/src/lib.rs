@@ -13,6 +13,9 @@
 //! | [`metadata`] | what is known of samples: schema, statuses, tags |
 //! | [`consume`] | each task's own consumption: fetched, claimed, given back |
 //! | [`select`] | samples chosen by their tags, claimed or evicted |
+//! | [`layout`] | how columns are laid out in objects of a storage backend |
+//! | [`landing`] | which bytes of these a read needs, and where they land |
+//! | [`stored`] | samples whose payload lies in a storage backend |
 //! | [`units`] | storage units of other processes: placed, told, lost |
 //! | [`wait`] | who lacks something sleeps until a change may have brought it |
 
@@ -22,10 +25,13 @@ pub mod consume;
 pub mod deliver;
 pub mod embedded;
 pub mod get;
+pub mod landing;
+pub mod layout;
 pub mod list;
 pub mod metadata;
 pub mod put;
 pub mod select;
+pub mod stored;
 pub mod units;
 pub mod wait;
 
@@ -34,7 +40,10 @@ pub use consume::Claim;
 pub use deliver::{Delivered, Delivery, Part};
 pub use embedded::{Embedded, Usage};
 pub use get::{Batch, Found, Spread};
+pub use landing::{Fetch, Landing};
+pub use layout::{ColumnBytes, ParcelLayout, lay_out};
 pub use list::Listing;
 pub use put::Put;
+pub use stored::{ColumnPlace, StoredBatch, StoredPut, StoredRead, StoredRun};
 pub use units::{Order, Orders, PlacementPolicy, Placing, UnitHello, UnitInfo, UnitSeat};
 pub use wait::{Interest, Subscription};

@@ -32,11 +32,11 @@ enum Store {
 }
 
 /// The rows of one partition.
-struct Part {
-    reservation: Reservation,
+pub(crate) struct Part {
+    pub(crate) reservation: Reservation,
     /// Which rows of the batch they are; all of them, in order, where `None`.
-    rows: Option<Vec<usize>>,
-    fields: Vec<FieldUpdate>,
+    pub(crate) rows: Option<Vec<usize>>,
+    pub(crate) fields: Vec<FieldUpdate>,
 }
 
 impl Embedded {
@@ -437,7 +437,7 @@ fn update_of_rows(update: &FieldUpdate, rows: &[usize]) -> Result<FieldUpdate> {
     })
 }
 
-fn field_update(column: &ColumnPlan) -> FieldUpdate {
+pub(crate) fn field_update(column: &ColumnPlan) -> FieldUpdate {
     let schema = match &column.layout {
         ColumnLayout::Dense { dtype, row_shape } => FieldSchemaUpdate::Dense {
             dtype: *dtype,

@@ -55,9 +55,11 @@ impl<T: Copy> PagedTable<T> {
 
     /// Global indexes of the occupied cells, in no order.
     pub(crate) fn indexes(&self) -> impl Iterator<Item = GlobalIndex> {
-        self.pages.iter().flat_map(|(number, page)| {
+        self.places.iter().flat_map(|(number, place)| {
             let first = *number << PAGE_BITS;
-            let occupied = (0u64..).zip(&page.cells).filter(|(_, cell)| cell.is_some());
+            let occupied = (0u64..)
+                .zip(&self.pages[*place].cells)
+                .filter(|(_, cell)| cell.is_some());
             occupied.map(move |(cell, _)| GlobalIndex(first + cell))
         })
     }

@@ -8,6 +8,7 @@
 //! | [`texts`] | columns of texts, byte strings and numbers |
 //! | [`tags`] | columns of tags and their values |
 //! | `receipts` | columns of receipts |
+//! | `stored` | samples whose payload lies in a storage backend |
 //! | `columns` | what a put says about its columns |
 //! | `places` | where bytes lie, and what a read is |
 //! | `batch` | metadata of samples |
@@ -45,6 +46,7 @@ pub mod request_id;
 pub mod secret;
 pub mod secret_file;
 mod select;
+mod stored;
 pub mod stream;
 pub mod tags;
 pub mod texts;

@@ -607,3 +607,45 @@ fn each_lie_of_an_overview_is_an_error() {
     without_usage.units.push(proto::UnitOverview::default());
     assert!(without_usage.read().is_err());
 }
+
+#[test]
+fn each_lie_of_a_stored_batch_is_an_error() {
+    use tq_wire::proto::{ParcelsMessage, ReadStoredReply, StoredColumn};
+    let honest = ReadStoredReply {
+        parcels: vec![proto::Parcel {
+            key: "k".into(),
+            objects: vec![64],
+            block: 64,
+            checksums: vec![1],
+        }],
+        columns: vec![StoredColumn {
+            field: "x".into(),
+            run_parcels: vec![0],
+            run_offsets: vec![8],
+            run_bytes: vec![56],
+            ..StoredColumn::default()
+        }],
+        ..ReadStoredReply::default()
+    };
+    assert!(honest.clone().read(1).is_ok());
+    let lies: [fn(&mut ReadStoredReply); 8] = [
+        |reply| reply.missing = vec![7],
+        |reply| reply.parcels[0].block = 0,
+        |reply| reply.parcels[0].objects = vec![u64::MAX, u64::MAX],
+        |reply| reply.parcels[0].checksums.clear(),
+        |reply| reply.columns[0].run_parcels[0] = 1,
+        |reply| reply.columns[0].run_bytes[0] = 57,
+        |reply| reply.columns[0].run_offsets[0] = u64::MAX,
+        |reply| reply.columns[0].part_rows.push(1),
+    ];
+    for (number, lie) in lies.into_iter().enumerate() {
+        let mut lied = honest.clone();
+        lie(&mut lied);
+        assert!(lied.read(1).is_err(), "lie {number}");
+    }
+    let parcels = ParcelsMessage {
+        parcels: honest.parcels,
+    };
+    let read = parcels.read().unwrap();
+    assert_eq!(ParcelsMessage::of(&read).read().unwrap(), read);
+}

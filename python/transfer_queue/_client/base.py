@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from transfer_queue._engine import Engine
+from transfer_queue._payload import Payload
 from transfer_queue.errors import TransferQueueError
 from transfer_queue.metadata import BatchMeta
 
@@ -13,9 +14,10 @@ __all__ = ["ClientBase", "checked_fields", "checked_metadata"]
 
 
 class ClientBase:
-    """A client's engine, and whether it may move payload."""
+    """A client's engine, and what moves payload where that is not the engine itself."""
 
     engine: Engine
+    payload: Payload | None
     _storage_ready: bool
 
     def _storage(self) -> Engine:

@@ -78,6 +78,11 @@ class SampleOperations(ClientBase):
             assert partition_id is not None
             written = insert(engine, partition_id, list(schema), rows)
         try:
+            if self.payload is not None:
+                if data_parser is not None:
+                    data = _columns.as_batch(columns, rows)
+                yield from self.payload.put_samples(data, written)
+                return _with_fields(written, schema)
             planned = engine.core.plan_put_indexes(
                 written.partition_ids,
                 written.global_indexes,
@@ -90,11 +95,8 @@ class SampleOperations(ClientBase):
             if metadata is None and partition_id is not None:
                 engine.core.clear_indexes(partition_id, written.global_indexes)
             raise
-        written.field_schema.update(schema)
-        written.production_status[:] = 1
-        written._refresh()
         _keep_backend_meta(engine, written)
-        return written
+        return _with_fields(written, schema)
 
     def _get_data(self, metadata: BatchMeta) -> Operation[TensorDict]:
         """Reads the fields that ``metadata`` names of the samples it names.
@@ -114,6 +116,8 @@ class SampleOperations(ClientBase):
         if not metadata or not fields:
             logger.warning("get_data: metadata names no %s; nothing is read", _lacking(metadata))
             return TensorDict({}, batch_size=0)
+        if self.payload is not None:
+            return (yield from self.payload.get_samples(metadata))
         planned = engine.core.plan_get_indexes(metadata.global_indexes, fields, allow_pickle())
         return assemble(planned, (yield from carry_out(planned)))
 
@@ -135,13 +139,29 @@ class SampleOperations(ClientBase):
         if not checked_metadata(metadata):
             logger.warning("clear_samples: metadata names no samples; nothing is cleared")
         for partition_id, rows in rows_by_partition(metadata).items():
-            engine.core.clear_indexes(partition_id, take(metadata.global_indexes, rows))
+            indexes = take(metadata.global_indexes, rows)
+            if self.payload is not None:
+                yield from self.payload.clear_samples(partition_id, indexes)
+            else:
+                engine.core.clear_indexes(partition_id, indexes)
 
     def _clear_partition(self, partition_id: str) -> Operation[None]:
         """Clears a partition with all its samples; an unknown one is ignored."""
-        yield from ()
-        if self._storage().clear_partition(partition_id) is None:
+        engine = self._storage()
+        if self.payload is not None:
+            cleared = yield from self.payload.clear_partition(partition_id)
+        else:
+            cleared = engine.clear_partition(partition_id)
+        if cleared is None:
             logger.warning("clear_partition: there is no partition %r", partition_id)
+
+
+def _with_fields(metadata: BatchMeta, schema: dict[str, Any]) -> BatchMeta:
+    """The same object, with fields that its samples have now."""
+    metadata.field_schema.update(schema)
+    metadata.production_status[:] = 1
+    metadata._refresh()
+    return metadata
 
 
 def _keep_backend_meta(engine: Engine, metadata: BatchMeta) -> None:

@@ -19,7 +19,7 @@ from transfer_queue._kv.arguments import (
     field_list,
     meta_selection,
 )
-from transfer_queue._kv.process import engine
+from transfer_queue._kv.process import engine, process
 from transfer_queue._metas import kv_batch_meta
 from transfer_queue._operations import Operation, asynchronous, synchronous
 from transfer_queue.errors import InvalidArgumentError
@@ -107,8 +107,12 @@ def _store(
     columns: list[_columns.Column],
     tags: list[dict[str, Any]] | None,
 ) -> Operation[KVBatchMeta]:
-    store = engine()
+    client = process()
+    store = client.engine
     store.before_creation(partition_id)
+    if client.payload is not None:
+        merged, fields = yield from client.payload.put(partition_id, keys, columns, tags)
+        return kv_batch_meta(list(keys), partition_id, merged, fields)
     planned = store.core.plan_put(partition_id, keys, columns, tags, allow_pickle())
     merged, fields = yield from carry_out(planned)
     return kv_batch_meta(list(keys), partition_id, merged, fields)
@@ -154,8 +158,17 @@ def _kv_batch_get_by_meta(
 def _read(
     keys: list[str], partition_id: str, select_fields: list[str] | None
 ) -> Operation[TensorDict]:
-    planned = engine().core.plan_get(partition_id, keys, select_fields, allow_pickle())
-    missing = planned.missing
+    client = process()
+    if client.payload is not None:
+        batch, missing = yield from client.payload.get(partition_id, keys, select_fields)
+        _warn_of(missing, keys, partition_id)
+        return batch
+    planned = client.engine.core.plan_get(partition_id, keys, select_fields, allow_pickle())
+    _warn_of(planned.missing, keys, partition_id)
+    return assemble(planned, (yield from carry_out(planned)))
+
+
+def _warn_of(missing: list[str], keys: list[str], partition_id: str) -> None:
     if missing:
         logger.warning(
             "%d of %d keys are not in partition %r and left out: %s",
@@ -164,7 +177,6 @@ def _read(
             partition_id,
             missing[:5],
         )
-    return assemble(planned, (yield from carry_out(planned)))
 
 
 def _kv_list(partition_id: str | None = None) -> Operation[dict[str, dict[str, Tag]]]:
@@ -182,8 +194,12 @@ def _kv_clear(keys: list[str] | str, partition_id: str) -> Operation[None]:
     Raises:
         ValueError: an empty list.
     """
-    yield from ()
-    engine().core.clear(partition_id, checked_keys(keys))
+    client = process()
+    checked = checked_keys(keys)
+    if client.payload is not None:
+        yield from client.payload.clear_keys(partition_id, checked)
+    else:
+        client.engine.core.clear(partition_id, checked)
 
 
 kv_put, async_kv_put = synchronous(_kv_put), asynchronous(_kv_put)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 # The interface is made of these functions, and is not there yet when this is read. It holds the
 # client that users and tests may replace there.
 import transfer_queue
 from transfer_queue._engine import Engine
 
-__all__ = ["engine"]
+if TYPE_CHECKING:
+    from transfer_queue.client import TransferQueueClient
+
+__all__ = ["engine", "process"]
 
 
-def engine() -> Engine:
-    """The engine that the functions of the KV API use.
+def process() -> TransferQueueClient:
+    """The client that the functions of the KV API use.
 
     Raises:
         AssertionError: there is none, and none to join.
@@ -24,4 +29,9 @@ def engine() -> Engine:
         raise AssertionError(
             "TransferQueueController has not been initialized yet. Please call init() first."
         )
-    return client.engine
+    return client
+
+
+def engine() -> Engine:
+    """The engine of :func:`process`."""
+    return process().engine

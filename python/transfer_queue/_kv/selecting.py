@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 from transfer_queue import _core
 from transfer_queue._engine import allow_pickle
 from transfer_queue._kv.arguments import field_list
-from transfer_queue._kv.process import engine
+from transfer_queue._kv.process import engine, process
 from transfer_queue._metas import kv_batch_meta
 from transfer_queue._operations import Operation, asynchronous, synchronous
 from transfer_queue._predicate import parse
-from transfer_queue.errors import InvalidArgumentError
+from transfer_queue.errors import InvalidArgumentError, UnsupportedValueError
 from transfer_queue.selection import KVEviction, KVSelection, SelectionCounts
 
 #: A tag name, ``-name`` for descending order, or ``(name, descending)``; or several of these.
@@ -94,9 +94,17 @@ def _kv_evict(
         raise InvalidArgumentError(
             f"where is {where!r}; say which samples to evict, or clear the partition"
         )
-    keys, counts = engine().core.evict(
+    client = process()
+    if client.payload is not None and not client.payload.is_evictable:
+        raise UnsupportedValueError(
+            "the storage backend keeps a value per sample and field, which kv_evict cannot name; "
+            "choose with kv_select, and clear with kv_clear"
+        )
+    keys, counts = client.engine.core.evict(
         partition_id, _asked(where, fields, order_by, limit, group_by, group_size)
     )
+    if client.payload is not None:
+        yield from client.payload.evicted()
     return KVEviction(keys, SelectionCounts(**counts))
 
 

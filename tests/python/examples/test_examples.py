@@ -10,6 +10,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 
 #: What each prints last, after it has asserted its results.
 CLOSING_LINES = {
+    "directory_backend": "left after the clear: []",
     "metadata": "done: 4 samples trained on, each of them once",
     "quickstart": "left: {'train': {}}",
     "samplers": "done: every batch as its sampler promised",

@@ -12,6 +12,10 @@
 //! | [`source`] | a TensorDict's columns, described without copying |
 //! | [`fill`] | their bytes into the loaned memory, in parallel |
 //! | [`result`] | columns that were read, as tensors and values |
+//! | [`packing`] | columns written object by object for a storage backend |
+//! | [`fetching`] | samples on their way in from a storage backend |
+//! | [`region`] | memory that a storage backend's client reads from and writes to |
+//! | [`schema`] | fields that a backend has stored in its own way |
 //! | [`batches`] | metadata and statuses, column by column |
 //! | [`hosting`] | a sampler written in Python, for fetches of other processes |
 //! | [`unit`] | `_core.StorageUnit`; where a process serves |
@@ -26,13 +30,17 @@ mod arguments;
 mod batches;
 pub(crate) mod class;
 mod consumption;
+pub(crate) mod fetching;
 mod fill;
 mod hosting;
 mod listing;
 mod metadata;
+pub(crate) mod packing;
 pub(crate) mod planned;
 mod receipts;
+pub(crate) mod region;
 mod result;
+mod schema;
 mod selection;
 mod source;
 mod tags;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 use tq_client::Engine;
-use tq_engine::Delivered;
+use tq_engine::{Delivered, Delivery, Part};
 use tq_proto::{DType, ErrorKind};
 use tq_storage::{ColumnRead, ReadLayout, RowLayout, RowShapes};
 
@@ -23,17 +23,43 @@ pub(super) struct ReadColumn {
     parts: Vec<(Range<usize>, OwnedBytes)>,
 }
 
+/// What turns reads into bytes: an engine, or the region that a storage backend fills.
+pub(super) trait Deliver {
+    fn whole(&self, column: &ColumnRead) -> tq_proto::Result<Delivered>;
+    fn parts(&self, column: &ColumnRead) -> tq_proto::Result<Vec<Part>>;
+}
+
+impl Deliver for Engine {
+    fn whole(&self, column: &ColumnRead) -> tq_proto::Result<Delivered> {
+        self.deliver(column)
+    }
+
+    fn parts(&self, column: &ColumnRead) -> tq_proto::Result<Vec<Part>> {
+        self.deliver_parts(column)
+    }
+}
+
+impl Deliver for Delivery<'_> {
+    fn whole(&self, column: &ColumnRead) -> tq_proto::Result<Delivered> {
+        Delivery::whole(self, column)
+    }
+
+    fn parts(&self, column: &ColumnRead) -> tq_proto::Result<Vec<Part>> {
+        Delivery::parts(self, column)
+    }
+}
+
 impl ReadColumn {
     /// Delivers a column's bytes. Runs detached.
-    pub(super) fn deliver(engine: &Engine, read: ColumnRead) -> tq_proto::Result<Self> {
+    pub(super) fn deliver(from: &impl Deliver, read: ColumnRead) -> tq_proto::Result<Self> {
         let layout = read.layout();
         let parts = match layout {
             // Rows that become one tensor have to lie back to back.
             ReadLayout::Dense { .. } | ReadLayout::Jagged { .. } => {
-                vec![(0..read.rows(), owned(engine.deliver(&read)?))]
+                vec![(0..read.rows(), owned(from.whole(&read)?))]
             }
             ReadLayout::Mixed { .. } | ReadLayout::Object { .. } | ReadLayout::Heterogeneous => {
-                let parts = engine.deliver_parts(&read)?;
+                let parts = from.parts(&read)?;
                 parts
                     .into_iter()
                     .map(|part| (part.rows, owned(part.bytes)))

@@ -77,6 +77,11 @@ impl OwnedBytes {
         Self::new(start, len, true, Arc::new(buffer))
     }
 
+    /// Memory on loan, to be filled.
+    pub(super) fn of_loaned(start: *mut u8, len: usize, owner: Owner) -> Self {
+        Self::new(start, len, true, owner)
+    }
+
     /// Memory of an object that is being encoded, read-only to whoever gets it.
     pub(super) fn of_kept(start: *mut u8, len: usize, owner: Owner) -> Self {
         Self::new(start, len, false, owner)

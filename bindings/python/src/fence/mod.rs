@@ -20,10 +20,12 @@ pub(crate) mod bytes;
 mod collector;
 pub(crate) mod dlpack;
 pub(crate) mod frame;
+mod loaned;
 mod references;
 
 pub(crate) use buffer::BufferExport;
 pub(crate) use bytes::{ExportedBytes, OwnedBytes};
 pub(crate) use collector::CollectorPause;
 pub(crate) use frame::PyFrame;
+pub(crate) use loaned::LoanedMemory;
 pub(crate) use references::reference_count;

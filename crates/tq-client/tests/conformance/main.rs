@@ -8,4 +8,5 @@ mod consumption;
 mod payload;
 mod samples;
 mod selections;
+mod stored;
 mod waiting;

@@ -26,7 +26,7 @@ pub(super) fn read(gateway: &Gateway, request: ReadRequest) -> Result<ReadReply>
                 positions: Vec::new(),
                 missing: Vec::new(),
                 ready: Vec::new(),
-                columns: gateway.engine.read_stored(&indexes, &fields)?,
+                columns: gateway.engine.read_here(&indexes, &fields)?,
             })
         } else {
             gateway.engine.find_indexes(&indexes, &fields)?

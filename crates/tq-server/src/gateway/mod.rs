@@ -7,6 +7,7 @@
 //! | `samples` | samples that come and go, and their metadata |
 //! | `consumption` | what tasks have consumed and what is produced |
 //! | `listings` | listings, selections, how full the host is |
+//! | `stored` | samples whose payload lies in a storage backend |
 //! | `overview` | what the host is at, in counts |
 //! | `units` | storage units of other processes |
 //! | `waits` | sessions and subscriptions |
@@ -17,6 +18,7 @@ mod listings;
 mod overview;
 mod puts;
 mod samples;
+mod stored;
 mod units;
 mod waits;
 
@@ -141,6 +143,10 @@ service! {
     here subscribe(SubscribeRequest) -> Nothing = waits::subscribe;
     here unsubscribe(HoldRequest) -> Nothing = waits::unsubscribe;
     aside overview(Nothing) -> OverviewReply = overview::overview;
+    aside publish_stored(PublishStoredRequest) -> PublishedReply = stored::publish;
+    aside read_stored(ReadStoredRequest) -> ReadStoredReply = stored::read;
+    aside take_dropped(CountRequest) -> ParcelsMessage = stored::take_dropped;
+    aside return_dropped(ParcelsMessage) -> Nothing = stored::return_dropped;
 }
 
 /// Samples that a handler deals with in no time.

@@ -1,0 +1,171 @@
+"""What a client of a key-value system is.
+
+A client of your own needs :class:`StorageKVClient` only: a value per key. One that can store large
+objects of bytes, and read parts of them, is an :class:`ObjectClient`: then a batch is few objects,
+however many samples and fields it has.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+import torch
+
+from transfer_queue import _core
+
+__all__ = ["ObjectClient", "ObjectRead", "StorageClientFactory", "StorageKVClient", "WriteObject"]
+
+#: Called with the number of an object and a writable buffer of its size, which it fills. Any number
+#: of threads may call it, each for another object, and again for one that has to be sent again.
+WriteObject: TypeAlias = Callable[[int, Any], None]
+
+
+class StorageKVClient(ABC):
+    """Stores one value per key. A value is whatever a sample has in a field: tensors, texts, dicts.
+
+    Args:
+        config: the backend's section of the configuration.
+    """
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @abstractmethod
+    def put(self, keys: list[str], values: list[Any]) -> list[Any] | None:
+        """Stores ``values[i]`` under ``keys[i]``; a key that is there is overwritten.
+
+        Returns:
+            None, or for each key what :meth:`get` and :meth:`clear` will want to know of it.
+
+        Raises:
+            Exception: not all of them are stored.
+        """
+
+    @abstractmethod
+    def get(
+        self,
+        keys: list[str],
+        shapes: list[Any] | None = None,
+        dtypes: list[Any] | None = None,
+        custom_backend_meta: list[Any] | None = None,
+    ) -> list[Any]:
+        """The values of ``keys``, in order.
+
+        Args:
+            keys: the keys.
+            shapes: for each key the shape of a tensor; None for another value.
+            dtypes: likewise its dtype.
+            custom_backend_meta: what :meth:`put` returned for each key.
+
+        Raises:
+            Exception: a value is missing.
+        """
+
+    @abstractmethod
+    def clear(self, keys: list[str], custom_backend_meta: list[Any] | None = None) -> None:
+        """Deletes ``keys``; those that are not there are ignored."""
+
+    def close(self) -> None:
+        """Gives back what the client holds."""
+        return
+
+
+class ObjectRead(NamedTuple):
+    """Bytes of an object, and where they go.
+
+    Attributes:
+        key: the object.
+        size: bytes of the whole object.
+        offset: where the wanted bytes begin in it.
+        length: how many are wanted.
+        at: where they go in the memory that was lent for the read.
+    """
+
+    key: str
+    size: int
+    offset: int
+    length: int
+    at: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the whole object is wanted."""
+        return self.length == self.size
+
+
+class ObjectClient(StorageKVClient):
+    """Stores large objects of bytes too. Keys are never written twice by a batch of another put.
+
+    Attributes:
+        region: memory for objects on their way.
+    """
+
+    region: _core.Region
+
+    @abstractmethod
+    def write_objects(self, keys: list[str], sizes: list[int], write: WriteObject) -> None:
+        """Stores objects of ``sizes`` bytes, which ``write`` fills.
+
+        Raises:
+            TransferQueueError: not all are stored; it names the keys that are not.
+        """
+
+    @abstractmethod
+    def read_objects(
+        self,
+        reads: Sequence[ObjectRead],
+        loan: _core.RegionLoan,
+        arrived: Callable[[list[int]], None],
+    ) -> None:
+        """Reads bytes of objects into the memory of ``loan``.
+
+        Args:
+            reads: what is wanted.
+            loan: memory of :attr:`region`.
+            arrived: called, in any thread, with the numbers of reads that are done; it checks them.
+
+        Raises:
+            StorageKeyNotFoundError: an object is not there.
+            TransferQueueError: not all could be read; it names the keys.
+        """
+
+    @abstractmethod
+    def clear_objects(self, keys: list[str]) -> list[str]:
+        """Deletes objects; returns those that could not be deleted. Missing ones are ignored."""
+
+
+class StorageClientFactory:
+    """Clients by name."""
+
+    _registry: ClassVar[dict[str, type[StorageKVClient]]] = {}
+
+    @classmethod
+    def register(cls, client_name: str) -> Callable[[type[StorageKVClient]], type[StorageKVClient]]:
+        """A class decorator that makes a client known under ``client_name``."""
+
+        def known(client: type[StorageKVClient]) -> type[StorageKVClient]:
+            cls._registry[client_name] = client
+            return client
+
+        return known
+
+    @classmethod
+    def create(cls, client_name: str, config: Any) -> StorageKVClient:
+        """The client of that name.
+
+        Raises:
+            ValueError: nobody has registered one.
+        """
+        client = cls._registry.get(client_name)
+        if client is None:
+            raise ValueError(
+                f"Unknown StorageClient {client_name!r}; registered are {sorted(cls._registry)}"
+            )
+        return client(config)
+
+
+def plain(value: Any) -> Any:
+    """A tensor on the CPU, out of whatever it was recorded in; any other value as it is."""
+    return value.detach().cpu() if isinstance(value, torch.Tensor) else value

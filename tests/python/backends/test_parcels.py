@@ -1,0 +1,217 @@
+"""Batches as few large objects: how many, which bytes are read, and what failures do."""
+
+import threading
+
+import memory_backend  # noqa: F401 - registers the backend
+import pytest
+import torch
+from tensordict import NonTensorStack, TensorDict
+
+import transfer_queue
+from transfer_queue.errors import CorruptBufferError, StorageKeyNotFoundError, UnavailableError
+
+
+@pytest.fixture
+def tq():
+    transfer_queue.close()
+    transfer_queue.init({"backend": {"storage_backend": "memory", "Memory": {}}})
+    yield transfer_queue
+    transfer_queue.close()
+
+
+@pytest.fixture
+def store(tq):
+    return tq.get_client().storage_manager.storage_client
+
+
+def batch(rows, **fields):
+    return TensorDict(fields, batch_size=rows)
+
+
+def keys(rows):
+    return [f"k{row}" for row in range(rows)]
+
+
+def small(rows, value=0):
+    return batch(
+        rows, a=torch.full((rows, 4), value), b=NonTensorStack(*["text"] * rows), c=torch.ones(rows)
+    )
+
+
+def test_a_batch_of_small_fields_is_one_object(tq, store):
+    tq.kv_batch_put(keys(1000), "p", small(1000))
+    assert len(store.objects) == 1
+    tq.kv_batch_get(keys(1000), "p")
+    assert len(store.reads) == 1
+
+
+def test_a_large_column_is_few_objects_and_lies_alone(tq, store):
+    tq.kv_batch_put(keys(40), "p", batch(40, x=torch.zeros(40, 1 << 18), y=torch.zeros(40)))
+    assert sorted(map(len, store.objects.values())) == [160, 8 << 20, 16 << 20, 16 << 20]
+
+
+def test_one_row_brings_its_blocks_and_no_more(tq, store):
+    rows = torch.arange(40.0).repeat_interleave(1 << 18).view(40, -1)
+    tq.kv_batch_put(keys(40), "p", batch(40, x=rows))
+    got = tq.kv_batch_get(["k17"], "p")["x"].unbind()[0]
+    assert torch.equal(got, rows[17])
+    assert sum(read.length for read in store.reads) <= (1 << 20) + 2 * (64 << 10)
+
+
+def test_objects_go_with_their_last_row(tq, store):
+    tq.kv_batch_put(keys(4), "p", small(4))
+    tq.kv_clear(keys(3), "p")
+    assert len(store.objects) == 1
+    tq.kv_clear("k3", "p")
+    assert not store.objects
+
+
+def test_overwritten_objects_go_and_those_beside_them_stay(tq, store):
+    large = torch.zeros(8, 1 << 18)
+    tq.kv_batch_put(keys(8), "p", batch(8, x=large, y=large))
+    before = len(store.objects)
+    tq.kv_batch_put(keys(8), "p", batch(8, x=large + 1))
+    assert len(store.objects) == before
+    got = tq.kv_batch_get(keys(8), "p")
+    assert got["x"].values().min() == 1
+    assert got["y"].values().max() == 0
+
+
+@pytest.mark.parametrize("how", ["partition", "samples", "evict"])
+def test_objects_go_however_their_samples_do(tq, store, how):
+    client = tq.get_client()
+    meta = client.put(small(4), partition_id="p")
+    tq.kv_batch_put(keys(2), "p", small(2), tags=[{"s": 1}, {"s": 1}])
+    if how == "samples":
+        client.clear_samples(meta)
+        tq.kv_clear(keys(2), "p")
+    elif how == "evict":
+        client.clear_samples(meta)
+        tq.kv_evict("p", "s == 1")
+    else:
+        client.clear_partition("p")
+    assert not store.objects
+
+
+def test_what_cannot_be_deleted_now_is_deleted_later(tq, store):
+    store.refuse_clear = lambda key: True
+    tq.kv_batch_put(keys(2), "p", small(2))
+    tq.kv_clear(keys(2), "p")
+    assert len(store.objects) == 1
+    store.refuse_clear = lambda key: False
+    tq.kv_batch_put(keys(2), "p", small(2))
+    tq.kv_clear(keys(2), "p")
+    assert not store.objects
+
+
+def test_a_put_that_fails_leaves_nothing_behind(tq, store):
+    def refuse(key):
+        if key.endswith(":1"):
+            raise UnavailableError(f"{key} was not stored")
+
+    store.refuse_write = refuse
+    with pytest.raises(UnavailableError, match=":1 was not stored"):
+        tq.kv_batch_put(keys(40), "p", batch(40, x=torch.zeros(40, 1 << 18)))
+    assert not store.objects
+    assert tq.kv_list() == {}
+
+
+def test_a_put_that_is_refused_takes_its_objects_along(tq, store):
+    with pytest.raises(ValueError, match="name each key once"):
+        tq.kv_batch_put(["a", "a"], "p", small(2))
+    client = tq.get_client()
+    meta = client.put(small(2), partition_id="p")
+    client.clear_samples(meta.select_samples([0]))
+    with pytest.raises(StorageKeyNotFoundError):
+        client.put(batch(2, z=torch.zeros(2)), meta)
+    client.clear_partition("p")
+    assert not store.objects
+
+
+@pytest.mark.parametrize("how", ["flipped", "cut", "empty"])
+def test_wrong_bytes_never_go_unnoticed(tq, store, how):
+    tq.kv_batch_put(keys(40), "p", batch(40, x=torch.rand(40, 1 << 18), s=torch.rand(40)))
+
+    def spoil(read, target):
+        if how == "flipped":
+            target[len(target) // 2] ^= 1
+        elif how == "cut":
+            target[-7:] = 255
+        else:
+            target[:] = 0
+
+    store.spoil = spoil
+    with pytest.raises(CorruptBufferError, match="put the samples again"):
+        tq.kv_batch_get(keys(40), "p")
+    with pytest.raises(CorruptBufferError):
+        tq.kv_batch_get("k3", "p", select_fields="s")
+
+
+def test_what_arrived_wrong_once_is_read_again(tq, store):
+    rows = torch.rand(40, 1 << 18)
+    tq.kv_batch_put(keys(40), "p", batch(40, x=rows))
+    spoiled = []
+
+    def spoil(read, target):
+        if read.key.endswith(":1") and not spoiled:
+            target[5] ^= 255
+            spoiled.append(read)
+
+    store.spoil = spoil
+    got = tq.kv_batch_get(keys(40), "p")["x"]
+    assert torch.equal(got.values().view(40, -1), rows)
+    assert [read.key[-2:] for read in store.reads] == [":0", ":1", ":2", ":1"]
+
+
+def test_rows_that_are_replaced_while_they_are_read_are_found_anew(tq, store):
+    tq.kv_batch_put(keys(4), "p", small(4, 1))
+    replaced = []
+
+    def spoil(read, target):
+        if not replaced:
+            replaced.append(read)
+            tq.kv_batch_put(keys(4), "p", small(4, 2))
+            raise StorageKeyNotFoundError("it went meanwhile")
+
+    store.spoil = spoil
+    assert tq.kv_batch_get(keys(4), "p")["a"].values().min() == 2
+
+
+def test_an_object_that_is_lost_is_named(tq, store):
+    tq.kv_batch_put(keys(4), "p", small(4))
+    store.objects.clear()
+    with pytest.raises(StorageKeyNotFoundError, match="tq-"):
+        tq.kv_batch_get(keys(4), "p")
+
+
+def test_many_getters_at_once(tq, store):
+    rows = torch.rand(64, 1 << 14)
+    images = NonTensorStack(*[{"pixels": rows[row].clone()} for row in range(64)])
+    tq.kv_batch_put(keys(64), "p", batch(64, x=rows, images=images))
+    failures = []
+
+    def work(number):
+        for turn in range(4):
+            row = (7 * number + turn) % 64
+            got = tq.kv_batch_get([f"k{row}", f"k{63 - row}"], "p")
+            image = got.get("images").tolist()[1]["pixels"]
+            if not (
+                torch.equal(got["x"].unbind()[0], rows[row]) and torch.equal(image, rows[63 - row])
+            ):
+                failures.append(row)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_a_key_value_manager_reads_as_users_check_it(tq):
+    import inspect
+
+    from transfer_queue.storage.managers.base import KVStorageManager
+
+    text = inspect.getsource(KVStorageManager.put_data)
+    assert text.index("self.storage_client.put") < text.index("self.notify_data_update")
