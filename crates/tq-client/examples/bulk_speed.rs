@@ -86,7 +86,9 @@ fn run(address: &str, connections: usize) {
         put.publish(None).unwrap();
         puts.push(start.elapsed());
         let start = Instant::now();
-        let batch = engine.read("p", &keys, Some(&[field.clone()])).unwrap();
+        let batch = engine
+            .read("p", &keys, Some(std::slice::from_ref(&field)))
+            .unwrap();
         gets.push(start.elapsed());
         for slice in batch.columns[0].slices() {
             assert!(slice.iter().all(|byte| *byte == round as u8 + 1));

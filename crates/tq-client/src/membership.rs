@@ -20,6 +20,9 @@ const REPORT: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// A loss and the wish to stop, with room to spare: there is one of each at a time.
+const NEWS: usize = 8;
+
 /// What is done with the orders of a host.
 #[derive(Default)]
 pub(crate) struct Orders {
@@ -60,7 +63,7 @@ impl Orders {
 /// be read any more.
 pub struct Membership {
     controller: Remote,
-    stop: Option<mpsc::Sender<News>>,
+    stop: Option<mpsc::SyncSender<News>>,
     thread: Option<JoinHandle<()>>,
     id: UnitId,
     process: u32,
@@ -77,7 +80,7 @@ struct Member {
     unit: UnitInfo,
     /// Of the controller that knows the unit.
     epoch: u64,
-    news: mpsc::Sender<News>,
+    news: mpsc::SyncSender<News>,
 }
 
 impl fmt::Debug for Membership {
@@ -97,7 +100,7 @@ impl Membership {
     /// As every call, see [`Remote`]; `InvalidArgument` where the unit has no address.
     pub fn join(controller: Remote, engine: Embedded, unit: UnitInfo) -> Result<Self> {
         controller.shared.orders.obey(Some(engine.clone()));
-        let (news, heard) = mpsc::channel();
+        let (news, heard) = mpsc::sync_channel(NEWS);
         let mut member = Member {
             controller: controller.clone(),
             engine,
@@ -178,8 +181,8 @@ impl Member {
         link.waits.at_loss(
             link.number(),
             Box::new(move || {
-                // Whoever has left does not listen.
-                let _ = news.send(News::Lost);
+                // Whoever has left does not listen, and a loss that was told need not be told again.
+                let _ = news.try_send(News::Lost);
             }),
         );
         Ok(())

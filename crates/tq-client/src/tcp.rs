@@ -15,7 +15,7 @@ use tq_wire::address::TcpAddress;
 use tq_wire::handshake::{self, Purpose};
 use tq_wire::secret::Secret;
 use tq_wire::stream::Stream;
-use tq_wire::tls::server_name;
+use tq_wire::tls::{TlsFiles, server_name};
 
 use crate::config::ConnectConfig;
 
@@ -50,7 +50,7 @@ impl Way {
                 format!("{address} takes in only those who know the cluster's secret; give it"),
             )
         })?;
-        let tls = config.tls.as_ref().map(|files| files.connector());
+        let tls = config.tls.as_ref().map(TlsFiles::connector);
         Ok(Self {
             address: address.clone(),
             secret,

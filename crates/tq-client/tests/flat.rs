@@ -20,7 +20,9 @@ fn resident() -> u64 {
 fn cycles(engine: &Engine, host: &Host, count: usize) {
     let keys = keys(0..ROWS);
     for round in 0..count {
-        let mut put = engine.begin_put("p", &keys, vec![dense("x", ROW_BYTES)]).unwrap();
+        let mut put = engine
+            .begin_put("p", &keys, vec![dense("x", ROW_BYTES)])
+            .unwrap();
         for column in put.columns_mut() {
             column.fill(round as u8);
         }

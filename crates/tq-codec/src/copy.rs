@@ -38,16 +38,9 @@ pub fn copy_frames<F: FrameSource>(copies: Vec<Copy<'_, F>>, workers: usize) {
     });
 }
 
-/// A memcpy of more than this takes another way in the C library, of more than some hundred MiB yet
-/// another one: 1 GiB as one column and as 32 were a fifth apart. Pieces of this size stay in the
-/// caches near the core and are about as fast as the fastest of them.
-const PIECE: usize = 512 << 10;
-
 fn copy_piece<F: FrameSource>(piece: Piece<'_, F>) {
-    let mut offset = piece.offset;
-    for to in piece.to.chunks_mut(PIECE) {
-        piece.frame.copy_range(offset, to);
-        offset += to.len() as u64;
+    if !piece.to.is_empty() {
+        piece.frame.copy_range(piece.offset, piece.to);
     }
 }
 

@@ -36,7 +36,6 @@ pub(crate) struct Engine {
 impl Engine {
     #[new]
     #[pyo3(signature = (*, max_samples=None, capacity_bytes=None, segment_bytes=None, retain_bytes=None, threads=None, placement="local"))]
-    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn new(
         py: Python<'_>,
         max_samples: Option<u64>,

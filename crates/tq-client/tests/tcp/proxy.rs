@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::thread;
 
 pub(crate) struct Proxy {
     pub(crate) address: String,
@@ -27,7 +28,7 @@ impl Proxy {
         let never = Arc::new(AtomicBool::new(false));
         let (count, limit) = (Arc::clone(&connections), Arc::clone(&left));
         let cut = Arc::clone(&cut_reply);
-        std::thread::spawn(move || {
+        let accept = move || {
             for guest in listener.incoming() {
                 // The host may have ended before the relay.
                 let Ok(host) = TcpStream::connect(&host) else {
@@ -39,7 +40,8 @@ impl Proxy {
                 relay(near, far, &limit, &never);
                 relay(host, guest, &limit, &cut);
             }
-        });
+        };
+        named("relay-accept", accept);
         Self {
             address,
             connections,
@@ -51,7 +53,7 @@ impl Proxy {
 
 fn relay(mut from: TcpStream, mut to: TcpStream, left: &Arc<AtomicI64>, cut: &Arc<AtomicBool>) {
     let (left, cut) = (Arc::clone(left), Arc::clone(cut));
-    std::thread::spawn(move || {
+    let carry = move || {
         let mut bytes = vec![0; 64 << 10];
         loop {
             let read = from.read(&mut bytes).unwrap_or(0);
@@ -71,5 +73,12 @@ fn relay(mut from: TcpStream, mut to: TcpStream, left: &Arc<AtomicI64>, cut: &Ar
                 return;
             }
         }
-    });
+    };
+    named("relay", carry);
+}
+
+/// A thread of its own, which ends with what it carries.
+fn named(name: &str, run: impl FnOnce() + Send + 'static) {
+    let thread = thread::Builder::new().name(name.to_owned());
+    drop(thread.spawn(run).unwrap());
 }
