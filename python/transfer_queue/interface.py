@@ -172,7 +172,13 @@ def _joined(address: str | None) -> Engine | None:
 def _client_of(engine: Engine) -> TransferQueueClient:
     client = TransferQueueClient(f"TransferQueueClient_{os.getpid()}", engine.info)
     conf: Any = OmegaConf.create(engine.config)
-    client.initialize_storage_manager(*_settings.backend_of(conf))
+    try:
+        client.initialize_storage_manager(*_settings.backend_of(conf))
+    except BaseException:
+        engine.close()
+        if engine.is_here:
+            _end_storage()
+        raise
     return client
 
 
