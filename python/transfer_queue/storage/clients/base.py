@@ -181,8 +181,8 @@ _used_in: dict[str, int] = {}
 
 
 def use_library(name: str) -> None:
-    """To be called before a library is used that runs threads of its own: in a forked child they are
-    not there, and calls would wait for them for ever.
+    """To be called before a library is used that runs threads of its own: in a forked child they
+    are not there, and calls would wait for them for ever.
 
     Raises:
         ForkedProcessError: it was used in the process that this one was forked from.
@@ -190,8 +190,8 @@ def use_library(name: str) -> None:
     user = _used_in.setdefault(name, os.getpid())
     if user != os.getpid():
         raise ForkedProcessError(
-            f"{name} was in use in process {user} when this one ({os.getpid()}) was forked from it, "
-            "and cannot be used here; start workers with the `spawn` method"
+            f"{name} was in use in process {user} when this one ({os.getpid()}) was forked from "
+            "it, and cannot be used here; start workers with the `spawn` method"
         )
 
 
