@@ -223,11 +223,15 @@ def _use(found: Found) -> TransferQueueClient:
     global _TQ_CLIENT, _TQ_CONTROLLER
     engine = found.engine
     client = TransferQueueClient(f"TransferQueueClient_{os.getpid()}", engine.info)
-    conf = _settings.of_text(engine.config)
-    client.initialize_storage_manager(*_settings.backend_of(conf))
+    _TQ_CLIENT, _TQ_CONTROLLER = client, found.controller
+    try:
+        conf = _settings.of_text(engine.config)
+        client.initialize_storage_manager(*_settings.backend_of(conf))
+    except BaseException:
+        _leave()
+        raise
     if engine.address is not None:
         _rendezvous.hand_down(engine.address)
-    _TQ_CLIENT, _TQ_CONTROLLER = client, found.controller
     return client
 
 

@@ -5,13 +5,15 @@ with one engine, and asserts what holds.
 import asyncio
 import gc
 import multiprocessing
+import os
+import signal
 import threading
 import traceback
 
 import numpy as np
 import pytest
 import torch
-from backend_systems import ATOMIC, BACKENDS, EVICTS, GUESTS, OUTLIVES
+from backend_systems import ATOMIC, BACKENDS, EVICTS, FORKS, GUESTS, OUTLIVES
 from tensordict import NonTensorStack, TensorDict
 
 import transfer_queue as tq
@@ -371,3 +373,28 @@ def what_a_process_has_put_outlives_it(kit):
     got = tq.kv_batch_get(["guest", "k0"], "p")
     check(got[:1], everything(1, 50), [0])
     check(got[1:], put, [0])
+
+
+@case()
+def a_forked_child_works_or_is_told_that_it_cannot(kit):
+    tq.kv_batch_put(keys(2), "p", everything(2))
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        torch.set_num_threads(1)
+        signal.alarm(SECONDS)
+        try:
+            got = tq.kv_batch_get(["k1"], "p", select_fields="text").get("text").tolist()
+        except BaseException as error:  # noqa: BLE001 - told to the parent
+            got = f"{type(error).__name__}: {error}"
+        os.write(writing, repr(got).encode())
+        os._exit(0)
+    os.close(writing)
+    answer = os.read(reading, 4096).decode()
+    assert os.waitpid(child, 0)[1] == 0
+    if FORKS in kit.backend.capabilities:
+        assert answer == "['row 1 of 0 ä']", answer
+    else:
+        assert "ForkedProcessError" in answer, answer
+        assert "spawn" in answer
+    check(tq.kv_batch_get(keys(2), "p"), everything(2), range(2))

@@ -17,6 +17,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 EVICTS = "kv_evict clears its payload"
 ATOMIC = "a put that fails leaves no key behind, and clears payload with its rows"
 GUESTS = "other processes of the host read and write"
+FORKS = "a forked child reads and writes; elsewhere it is told that it cannot"
 OUTLIVES = "what a process has put stays when it ends"
 
 
@@ -122,10 +123,10 @@ def _register_directory(config):
 BACKENDS = {
     backend.name: backend
     for backend in (
-        Backend("embedded", _embedded),
+        Backend("embedded", _embedded, frozenset({EVICTS, ATOMIC, GUESTS, OUTLIVES, FORKS})),
         Backend("mooncake", _mooncake, frozenset({EVICTS, ATOMIC, GUESTS})),
         Backend("yuanrong", _yuanrong),
         Backend("ray", _ray, frozenset({EVICTS, ATOMIC, GUESTS}), _join_ray),
-        Backend("directory", _directory, frozenset({GUESTS, OUTLIVES}), _register_directory),
+        Backend("directory", _directory, frozenset({GUESTS, OUTLIVES, FORKS}), _register_directory),
     )
 }

@@ -178,7 +178,7 @@ def test_the_backend_is_named_in_any_case(ended, name):
     ended.kv_put("a", "p", tag={})
 
 
-@pytest.mark.parametrize("name", ["nonsense", "MooncakeStore", "Yuanrong", "RayStore", None, 7])
+@pytest.mark.parametrize("name", ["nonsense", None, 7])
 def test_another_backend_is_refused(ended, name):
     with pytest.raises(UnsupportedValueError, match="SimpleStorage"):
         ended.init({"backend": {"storage_backend": name}})

@@ -7,6 +7,7 @@ however many samples and fields it has.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeAlias
@@ -14,8 +15,17 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 import torch
 
 from transfer_queue import _core
+from transfer_queue.errors import ForkedProcessError
 
-__all__ = ["ObjectClient", "ObjectRead", "StorageClientFactory", "StorageKVClient", "WriteObject"]
+__all__ = [
+    "ObjectClient",
+    "ObjectRead",
+    "StorageClientFactory",
+    "StorageKVClient",
+    "WriteObject",
+    "plain",
+    "use_library",
+]
 
 #: Called with the number of an object and a writable buffer of its size, which it fills. Any number
 #: of threads may call it, each for another object, and again for one that has to be sent again.
@@ -164,6 +174,25 @@ class StorageClientFactory:
                 f"Unknown StorageClient {client_name!r}; registered are {sorted(cls._registry)}"
             )
         return client(config)
+
+
+#: Libraries that run threads of their own, and the process in which each was first used.
+_used_in: dict[str, int] = {}
+
+
+def use_library(name: str) -> None:
+    """To be called before a library is used that runs threads of its own: in a forked child they
+    are not there, and calls would wait for them for ever.
+
+    Raises:
+        ForkedProcessError: it was used in the process that this one was forked from.
+    """
+    user = _used_in.setdefault(name, os.getpid())
+    if user != os.getpid():
+        raise ForkedProcessError(
+            f"{name} was in use in process {user} when this one ({os.getpid()}) was forked from "
+            "it, and cannot be used here; start workers with the `spawn` method"
+        )
 
 
 def plain(value: Any) -> Any:

@@ -23,6 +23,7 @@ from transfer_queue.storage.clients.base import (
     StorageClientFactory,
     WriteObject,
     plain,
+    use_library,
 )
 from transfer_queue.storage.clients.mooncake_calls import (
     NOT_FOUND,
@@ -93,6 +94,7 @@ class MooncakeStoreClient(ObjectClient):
                 "use_gdr: batches travel through host memory in this version; set it to false, or "
                 "gdr_staging_buffer_mb to 0"
             )
+        use_library("Mooncake")
         store_class, replica_class = _imported()
         self._store: Any = store_class()
         _set_up(self._store, self.settings)

@@ -26,6 +26,7 @@ from transfer_queue.storage.clients.base import (
     StorageClientFactory,
     WriteObject,
     plain,
+    use_library,
 )
 from transfer_queue.utils import serial_utils
 
@@ -77,6 +78,7 @@ class RayStorageClient(ObjectClient):
 
     def __init__(self, config: Any = None) -> None:
         super().__init__(config)
+        use_library("Ray")
         ray: Any
         try:
             import ray

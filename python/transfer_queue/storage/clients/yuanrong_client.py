@@ -29,6 +29,7 @@ from transfer_queue.storage.clients.base import (
     StorageClientFactory,
     WriteObject,
     plain,
+    use_library,
 )
 from transfer_queue.utils import serial_utils
 from transfer_queue.utils.yuanrong_utils import find_reachable_host
@@ -256,6 +257,7 @@ class YuanrongStorageClient(ObjectClient):
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
+        use_library("Yuanrong")
         _datasystem()
         port = config.get("worker_port", None)
         if not isinstance(port, int) or isinstance(port, bool):

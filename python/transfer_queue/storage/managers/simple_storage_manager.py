@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from tensordict import NonTensorStack, TensorDict
@@ -15,10 +16,18 @@ from transfer_queue._operations import run_async
 from transfer_queue.errors import DeadlineExceededError, InvalidArgumentError, TransferQueueError
 from transfer_queue.metadata import BatchMeta
 from transfer_queue.storage.managers.base import StorageManager, StorageManagerFactory
+from transfer_queue.utils.zmq_utils import ZMQServerInfo
 
-__all__ = ["AsyncSimpleStorageManager", "RoutingGroup", "StorageUnitTimeout"]
+__all__ = [
+    "AsyncSimpleStorageManager",
+    "RoutingGroup",
+    "StorageUnitTimeout",
+    "with_storage_unit_socket",
+]
 
 logger = logging.getLogger(__name__)
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class StorageUnitTimeout(DeadlineExceededError):  # noqa: N818 - users catch it by this name
@@ -32,6 +41,11 @@ class RoutingGroup(NamedTuple):
     batch_positions: list[int]
 
 
+def with_storage_unit_socket(function: F) -> F:
+    """A decorator that code of 0.1.11 names; there are no sockets to lend here."""
+    return function
+
+
 class _Samples(SampleOperations):
     """Puts and gets through the engine itself."""
 
@@ -43,7 +57,37 @@ class _Samples(SampleOperations):
 
 @StorageManagerFactory.register("SimpleStorage")
 class AsyncSimpleStorageManager(StorageManager):
-    """Payload in the storage unit of the engine; the clients use it without a manager."""
+    """Payload in the storage unit of the engine; the clients use it without a manager.
+
+    Attributes:
+        storage_unit_infos: addresses of storage units by name, where ``config`` names any; in the
+            order in which samples are dealt to them.
+    """
+
+    def __init__(
+        self, controller_info: ZMQServerInfo, config: Any, zmq_context: Any = None
+    ) -> None:
+        super().__init__(controller_info, config, zmq_context)
+        infos = config.get("zmq_info", None) if config is not None else None
+        if isinstance(infos, ZMQServerInfo):
+            infos = {infos.id: infos}
+        self.storage_unit_infos: dict[str, ZMQServerInfo] = {
+            info.id: info for info in dict(infos or {}).values()
+        }
+
+    def get_zmq_server_info(self) -> dict[str, ZMQServerInfo]:
+        """See :attr:`storage_unit_infos`."""
+        return self.storage_unit_infos
+
+    def _group_by_hash(self, global_indexes: list[int]) -> dict[str, RoutingGroup]:
+        """The rows of each storage unit: those whose global index, modulo their number, is its."""
+        units = list(self.storage_unit_infos)
+        groups: dict[str, RoutingGroup] = {}
+        for position, index in enumerate(global_indexes):
+            group = groups.setdefault(units[index % len(units)], RoutingGroup([], []))
+            group.global_indexes.append(index)
+            group.batch_positions.append(position)
+        return groups
 
     async def put_data(
         self,
