@@ -357,6 +357,7 @@ impl Settings {
         EmbeddedConfig {
             max_samples: self.max_samples,
             capacity_bytes: self.capacity(),
+            small_batches_only: self.role == Role::Controller,
             placement: match self.placement {
                 PlacementName::Local => PlacementPolicy::Local,
                 PlacementName::Balanced => PlacementPolicy::Balanced,

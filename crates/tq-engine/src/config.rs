@@ -15,6 +15,9 @@ pub struct EmbeddedConfig {
     pub retain_bytes: u64,
     /// The most threads one call copies with, its own among them.
     pub threads: usize,
+    /// Whether batches go to other storage units wherever one has room, and this one takes only
+    /// those that come along with their call.
+    pub small_batches_only: bool,
     /// Which storage unit a batch goes to, where there are several.
     pub placement: PlacementPolicy,
 }
@@ -29,6 +32,7 @@ impl Default for EmbeddedConfig {
             threads: std::thread::available_parallelism()
                 .map_or(1, usize::from)
                 .min(8),
+            small_batches_only: false,
             placement: PlacementPolicy::default(),
         }
     }

@@ -366,7 +366,10 @@ impl Embedded {
         let mut sizes = columns.iter().map(|column| column.layout.bytes(rows));
         let bytes = sizes.try_fold(0u64, |sum, bytes| sum.checked_add(bytes?));
         let used = shared.unit.usage().arena.in_use();
-        let free = shared.config.capacity_bytes.saturating_sub(used);
+        let free = match shared.config.small_batches_only {
+            true => 0,
+            false => shared.config.capacity_bytes.saturating_sub(used),
+        };
         let policy = shared.config.placement;
         shared
             .units

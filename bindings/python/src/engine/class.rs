@@ -52,6 +52,7 @@ impl Engine {
             segment_bytes: segment_bytes.unwrap_or(default.segment_bytes),
             retain_bytes: retain_bytes.unwrap_or(default.retain_bytes),
             threads: threads.unwrap_or(default.threads).max(1),
+            small_batches_only: false,
             placement: match placement {
                 "local" => PlacementPolicy::Local,
                 "balanced" => PlacementPolicy::Balanced,

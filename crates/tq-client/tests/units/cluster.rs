@@ -31,11 +31,27 @@ impl Cluster {
     }
 
     pub(crate) fn with(placement: PlacementPolicy, units: &[(u64, &str)]) -> Self {
+        let config = EmbeddedConfig {
+            placement,
+            ..EmbeddedConfig::default()
+        };
+        Self::of(config, units)
+    }
+
+    /// A controller that leaves all it can to its units.
+    pub(crate) fn small_only(units: &[(u64, &str)]) -> Self {
+        let config = EmbeddedConfig {
+            small_batches_only: true,
+            ..EmbeddedConfig::default()
+        };
+        Self::of(config, units)
+    }
+
+    fn of(config: EmbeddedConfig, units: &[(u64, &str)]) -> Self {
         let head = Host::with(EmbeddedConfig {
             threads: 2,
             capacity_bytes: HOME_BYTES,
-            placement,
-            ..EmbeddedConfig::default()
+            ..config
         });
         let address = head.address();
         let units = units

@@ -120,3 +120,17 @@ fn a_put_that_is_dropped_leaves_nothing_in_any_unit() {
         is_free(&cluster.head.engine) && is_free(&cluster.units[0].engine)
     });
 }
+
+#[test]
+fn a_controller_for_small_batches_leaves_large_ones_to_the_units() {
+    let cluster = Cluster::small_only(&[(64 << 20, host_id())]);
+    let guest = cluster.guest(host_id());
+    put(&guest, "p", &keys(0..4), "x", ROW, 1).unwrap();
+    put(&guest, "p", &keys(0..4), "small", 10, 1).unwrap();
+    let home = cluster.head.engine.usage().unwrap().storage;
+    assert_eq!(
+        (cluster.samples_at(0), home.samples, home.fields),
+        (4, 4, 1)
+    );
+    assert!(is_filled(&guest, &keys(0..4), "x", ROW as usize, 1));
+}
