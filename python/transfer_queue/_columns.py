@@ -178,6 +178,8 @@ def as_batch(columns: Sequence[Column], rows: int) -> TensorDict:
     for name, kind, *content in columns:
         if kind == "dense":
             source[name] = content[0]
+        elif kind == "row":
+            source[name] = content[0].unsqueeze(0)
         elif kind == "jagged":
             source[name] = torch.nested.nested_tensor_from_jagged(*content)
         else:

@@ -82,9 +82,9 @@ def _forget_parents() -> None:
     # Another thread of the parent may have held it at the fork, and nobody here will release it.
     global _lock, _parents, _TQ_CONTROLLER, _TQ_STORAGE, _resources
     _lock = threading.Lock()
-    # The actors are the parent's to end. Handles are kept all the same: one that is dropped writes
-    # to the parent's connections.
-    _parents = (_TQ_CONTROLLER, _TQ_STORAGE, _resources, _parents)
+    # What they stand for is the parent's to end. They are kept all the same: one that is dropped
+    # writes to the parent's connections, or waits for threads that do not exist here.
+    _parents = (_TQ_CLIENT, _TQ_CONTROLLER, _TQ_STORAGE, _resources, _parents)
     _TQ_CONTROLLER = _TQ_STORAGE = _resources = None
 
 

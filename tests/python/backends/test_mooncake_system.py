@@ -19,7 +19,7 @@ section = dict(master_server_address="127.0.0.1:0", metadata_server="127.0.0.1:0
                local_hostname="127.0.0.1", global_segment_size=64 << 20, local_buffer_size=1 << 20)
 conf = tq.init({"backend": {"storage_backend": "mooncakestore", "MooncakeStore": section}})
 assert not conf.backend.MooncakeStore.master_server_address.endswith(":0")
-master = tq.interface._TQ_STORAGE.programs[0].process
+master = tq.interface._resources.programs[0].process
 tq.kv_batch_put(["a"], "p", TensorDict({"x": torch.ones(1, 2)}, batch_size=1))
 assert tq.kv_batch_get("a", "p")["x"].unbind()[0].tolist() == [1, 1]
 assert master.poll() is None

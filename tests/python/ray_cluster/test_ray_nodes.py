@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 import ray
+import torch
 from ray.cluster_utils import Cluster
 from ray_workers import SECONDS, Worker, partitions
+from tensordict import TensorDict
 
 import transfer_queue
 from transfer_queue._ray.nodes import eligible_nodes, spread
@@ -108,6 +110,27 @@ def test_the_actor_is_on_a_node_with_the_required_resource(tq, two_nodes):
     tq.kv_put("a", "p", tag={"n": 1})
     worker = Worker.options(resources={"of_the_second": 0.5}).remote()
     assert ray.get(worker.call.remote(partitions), timeout=SECONDS) == {"p": {"a": {"n": 1}}}
+
+
+def test_a_further_node_gets_a_storage_unit_of_its_own_that_ends_with_the_rest(tq):
+    conf = tq.init({"backend": {"SimpleStorage": {"num_data_storage_units": 2}}})
+    first, second = tq.get_client().get_storage_units()
+    assert (first["id"], second["id"]) == (0, 1)
+    assert not second["is_lost"]
+    infos = conf.backend.SimpleStorage.zmq_info
+    assert list(infos) == ["TransferQueueStorageUnit#0", "TransferQueueStorageUnit#1"]
+    actor = ray.get_actor("TransferQueueStorageUnit#1", namespace="transfer_queue")
+    told = ray.get(actor.get_zmq_server_info.remote(), timeout=SECONDS)
+    assert told == infos["TransferQueueStorageUnit#1"]
+    assert f"tcp:{told.ip}:{told.ports['tcp']}" in second["addresses"]
+    directory = Path(told.ports["socket"].removeprefix("unix:"))
+    assert directory.is_dir()
+    data = TensorDict({"x": torch.arange(4 * 50_000).view(4, 50_000)}, batch_size=4)
+    tq.kv_batch_put(keys=["a", "b", "c", "d"], partition_id="p", fields=data)
+    read = tq.kv_batch_get(keys=["d", "a"], partition_id="p")["x"]
+    assert torch.equal(torch.stack(read.unbind()), data["x"][[3, 0]])
+    tq.close()
+    assert not directory.exists()
 
 
 def test_actors_are_dealt_to_the_nodes_in_turn(two_nodes):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING, Any
 
 from transfer_queue.errors import InvalidArgumentError, UnavailableError
 from transfer_queue.storage.bootstrap.processes import Program, free_port, is_open, program_path
 from transfer_queue.storage.bootstrap.provider import StorageBootstrapProvider
 from transfer_queue.storage.clients.mooncake_settings import MooncakeSettings, host_and_port
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 __all__ = ["MooncakeResources", "start_mooncake"]
 

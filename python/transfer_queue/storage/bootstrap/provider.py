@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
-from omegaconf import DictConfig
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 __all__ = ["Resources", "StorageBootstrapProvider", "started_for"]
 
 logger = logging.getLogger(__name__)
 
 #: Called with the whole configuration, into which it may write; None where it started nothing.
-Provider: TypeAlias = Callable[[DictConfig], Any]
+Provider: TypeAlias = Callable[["DictConfig"], Any]
 
 #: Imported at the first use of the backend they are for.
 _BUILT_IN = {

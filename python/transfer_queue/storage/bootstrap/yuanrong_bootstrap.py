@@ -9,13 +9,14 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING, Any
 
 from transfer_queue.errors import InvalidArgumentError, UnavailableError
 from transfer_queue.storage.bootstrap.processes import free_port, is_open, program_path
 from transfer_queue.storage.bootstrap.provider import StorageBootstrapProvider
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 __all__ = ["YuanrongResources", "start_yuanrong"]
 

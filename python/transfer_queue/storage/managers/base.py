@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import os
 import threading
 import uuid
 from abc import ABC, abstractmethod
@@ -37,6 +38,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+#: Clients that a forked child has inherited: their end would wait for the parent's threads.
+_parents: list[Any] = []
 
 logger = logging.getLogger(__name__)
 
@@ -255,6 +259,7 @@ class KVStorageManager(StorageManager):
         if client_name is None:
             raise ValueError("Missing client_name in config")
         super().__init__(controller_info, config, zmq_context)
+        self._process = os.getpid()
         self.storage_client: StorageKVClient = StorageClientFactory.create(client_name, config)
         self._multi_threads_executor: Any = None
         self.parcels: Parcels | None = None
@@ -346,7 +351,10 @@ class KVStorageManager(StorageManager):
         await asyncio.to_thread(self.storage_client.clear, keys=keys, custom_backend_meta=metas)
 
     def close(self) -> None:
-        """Closes the client too."""
+        """Closes the client too; in a forked child both are the parent's, and stay as they are."""
+        if os.getpid() != getattr(self, "_process", os.getpid()):
+            _parents.append(getattr(self, "storage_client", None))
+            return
         super().close()
         client = getattr(self, "storage_client", None)
         if client is not None:
