@@ -158,6 +158,7 @@ def _start_unit(
     config: Any = OmegaConf.to_container(conf.backend.SimpleStorage)
     return simple_storage.SimpleStorageUnit.options(
         name=unit_name(rank),
+        namespace=NAMESPACE,
         num_cpus=settings.unit_cpus,
         scheduling_strategy=affinity(node.id),
     ).remote({**config, "controller": connection})
