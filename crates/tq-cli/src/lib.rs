@@ -15,7 +15,7 @@
 //! | `signals` | Ctrl-C and SIGTERM |
 //! | `serve` | `tq serve`: start, readiness, stop |
 //! | `status` | `tq status`: the overview of a host, for people and for programs |
-//! | [`reference`] | the table of all settings, for `docs/serve.md` |
+//! | [`mod@reference`] | the table of all settings, for `docs/serve.md` |
 
 mod arguments;
 mod config_file;
