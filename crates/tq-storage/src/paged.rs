@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(table.remove(far), None);
         assert_eq!((table.len(), table.places.len()), (1, 1));
         assert_eq!(table.remove(GlobalIndex(0)), Some(1));
-        assert!(table.is_empty() && table.pages.is_empty());
+        assert!(table.is_empty() && table.places.is_empty());
     }
 
     proptest! {
