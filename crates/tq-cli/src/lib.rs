@@ -13,6 +13,7 @@
 //! | `place` | the directory of this user's engines |
 //! | `rendezvous` | the file that tells processes of this user where an engine is |
 //! | `signals` | Ctrl-C and SIGTERM |
+//! | `whole_file` | files that are there as a whole or not at all |
 //! | `serve` | `tq serve`: start, readiness, stop |
 //! | `status` | `tq status`: the overview of a host, for people and for programs |
 //! | [`mod@reference`] | the table of all settings, for `docs/serve.md` |
@@ -29,5 +30,6 @@ mod serve;
 mod settings;
 mod signals;
 mod status;
+mod whole_file;
 
 pub use program::main;

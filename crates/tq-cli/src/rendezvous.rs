@@ -8,7 +8,7 @@
 //! `_rendezvous.py` of the Python package reads and writes the same.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -21,6 +21,7 @@ use tq_wire::address::Address;
 
 use crate::place;
 use crate::signals::Signals;
+use crate::whole_file;
 
 /// How long whoever has the lock is waited for, and how often it is looked for.
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
@@ -78,18 +79,7 @@ impl Announced {
             return Ok(None);
         }
         let file = file()?;
-        let written = file.with_extension(process::id().to_string());
-        let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&written)?;
-            writeln!(file, "{}:{address}", process::id())
-        };
-        write()
-            .and_then(|()| fs::rename(&written, &file))
+        whole_file::replace(&file, &format!("{}:{address}\n", process::id()))
             .with_context(|| format!("{} cannot be written", file.display()))?;
         drop(lock);
         Ok(Some(Self {

@@ -187,16 +187,8 @@ impl Remote {
                 )
             })?;
             rest = tail;
-            let mut description = column.read()?;
-            (description.spans, description.runs) = (Vec::new(), Vec::new());
-            let mut leases = Vec::new();
-            if !own.is_empty() {
-                let extent = self.store(own)?;
-                let range: SegmentRange = extent.id().range();
-                (description.spans, description.runs) = (vec![range], vec![range]);
-                leases.push(extent.lease());
-            }
-            ColumnRead::from_description(description, leases, rows)
+            let extent = (!own.is_empty()).then(|| self.store(own)).transpose()?;
+            own_column(column.read()?, extent.as_ref(), own.len() as u64, rows)
         };
         described.into_iter().map(column).collect()
     }
@@ -243,21 +235,9 @@ impl Remote {
             extents = committed.map_err(|error| no_memory(space.bytes(), error.into()))?;
         }
         let mut extents = extents.into_iter();
-        let column = |(mut description, bytes): (ColumnDescription, u64)| {
-            (description.spans, description.runs) = (Vec::new(), Vec::new());
-            let mut leases = Vec::new();
-            if bytes > 0
-                && let Some(extent) = extents.next()
-            {
-                let range = extent.id().range();
-                description.spans = vec![range];
-                description.runs = vec![SegmentRange {
-                    len: bytes,
-                    ..range
-                }];
-                leases.push(extent.lease());
-            }
-            ColumnRead::from_description(description, leases, rows)
+        let column = |(description, bytes): (ColumnDescription, u64)| {
+            let extent = if bytes > 0 { extents.next() } else { None };
+            own_column(description, extent.as_ref(), bytes, rows)
         };
         described.into_iter().zip(sizes).map(column).collect()
     }
@@ -296,6 +276,27 @@ impl Remote {
             threads: self.shared.config.threads,
         }
     }
+}
+
+/// A column whose `bytes` bytes lie at the start of memory of our own; of none where it has none.
+fn own_column(
+    mut description: ColumnDescription,
+    extent: Option<&Extent>,
+    bytes: u64,
+    rows: usize,
+) -> Result<ColumnRead> {
+    (description.spans, description.runs) = (Vec::new(), Vec::new());
+    let mut leases = Vec::new();
+    if let Some(extent) = extent {
+        let range = extent.id().range();
+        description.spans = vec![range];
+        description.runs = vec![SegmentRange {
+            len: bytes,
+            ..range
+        }];
+        leases.push(extent.lease());
+    }
+    ColumnRead::from_description(description, leases, rows)
 }
 
 fn no_memory(bytes: u64, error: Box<dyn std::error::Error + Send + Sync>) -> Error {

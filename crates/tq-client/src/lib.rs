@@ -17,6 +17,7 @@
 //! | [`put`], `filling` | one batch on its way in |
 //! | `get` | one batch on its way out |
 //! | `samples`, `consume`, `listing`, `stored` | the other calls |
+//! | `target` | the samples that a call is about |
 //! | `units` | storage units of the host's cluster |
 //! | [`membership`] | this process as one of them |
 //! | [`wait`] | woken by a change at the host |
@@ -37,6 +38,7 @@ pub mod remote;
 mod requests;
 mod samples;
 mod stored;
+mod target;
 mod tcp;
 mod tether;
 mod units;

@@ -11,14 +11,13 @@ use tq_storage::ColumnPlan;
 use tq_wire::limits::INLINE_BYTES;
 use tq_wire::proto::{
     self, BeginPutRequest, BeginStoreRequest, HoldRequest, PublishRequest, PutRequest, Target,
-    Texts,
 };
 use tq_wire::request_id::RequestId;
-use tq_wire::texts::numbers;
 
 use crate::filling::Filling;
 use crate::link::Link;
 use crate::remote::{Remote, call, change};
+use crate::target::{indexes_target, keys_target};
 
 /// A batch that is being put. Dropping it undoes it.
 pub struct RemotePut {
@@ -71,12 +70,7 @@ impl Remote {
         keys: &[K],
         columns: Vec<ColumnPlan>,
     ) -> Result<RemotePut> {
-        let target = Target {
-            partitions: Some(Texts::of([partition])),
-            keys: Some(Texts::of(keys)),
-            ..Target::default()
-        };
-        self.begin(target, keys.len(), &columns)
+        self.begin(keys_target(partition, keys), keys.len(), &columns)
     }
 
     /// As [`tq_engine::Embedded::begin_put_indexes`], with the difference of [`Self::begin_put`].
@@ -92,15 +86,9 @@ impl Remote {
         let mut each = partitions.iter().map(AsRef::as_ref);
         let first = each.next();
         let one = partitions.len() == indexes.len() && each.all(|next| Some(next) == first);
-        let partitions = match first {
-            Some(first) if one => Texts::of([first]),
-            _ => Texts::of(partitions),
-        };
-        let target = Target {
-            partitions: Some(partitions),
-            global_indexes: numbers(indexes),
-            by_index: true,
-            ..Target::default()
+        let target = match first {
+            Some(first) if one => indexes_target(&[first], indexes),
+            _ => indexes_target(partitions, indexes),
         };
         self.begin(target, indexes.len(), &columns)
     }
@@ -268,7 +256,7 @@ impl RemotePut {
                     target: Some(target),
                     columns: plans,
                     payload,
-                    tags: tags.clone(),
+                    tags,
                 };
                 match remote.ask(change!(put, &request)) {
                     // Another unit may have room.
@@ -278,7 +266,7 @@ impl RemotePut {
                         if let State::Elsewhere { rows, .. } = &mut state {
                             copy(&request.payload, &columns, rows.columns_mut());
                             self.state = state;
-                            return self.publish_wire(tags);
+                            return self.publish_wire(request.tags);
                         }
                         return Err(error);
                     }

@@ -8,13 +8,12 @@ use tq_engine::{StoredBatch, StoredPut};
 use tq_proto::{FieldName, GlobalIndex, Parcel, Result};
 use tq_wire::proto::{
     self, CountRequest, Fields, ParcelsMessage, PublishStoredRequest, ReadStoredRequest, Target,
-    Texts,
 };
-use tq_wire::texts::{names, numbers};
-
 use tq_wire::request_id::RequestId;
+use tq_wire::texts::names;
 
 use crate::remote::{Remote, call, change};
+use crate::target::{indexes_target, keys_target};
 
 impl Remote {
     /// As [`tq_engine::Embedded::publish_stored`].
@@ -125,22 +124,5 @@ impl Remote {
     pub fn return_dropped(&self, parcels: Vec<Arc<Parcel>>) -> Result<()> {
         let request = ParcelsMessage::of(&parcels);
         self.ask(change!(return_dropped, request)).map(drop)
-    }
-}
-
-fn keys_target<K: AsRef<str>>(partition: &str, keys: &[K]) -> Target {
-    Target {
-        partitions: Some(Texts::of([partition])),
-        keys: Some(Texts::of(keys)),
-        ..Target::default()
-    }
-}
-
-fn indexes_target<P: AsRef<str>>(partitions: &[P], indexes: &[GlobalIndex]) -> Target {
-    Target {
-        partitions: Some(Texts::of(partitions)),
-        global_indexes: numbers(indexes),
-        by_index: true,
-        ..Target::default()
     }
 }

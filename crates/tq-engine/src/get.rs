@@ -1,6 +1,8 @@
 //! One batch on its way out: keys are resolved, their rows leased, and each column delivered.
 
-use tq_controller::Controller;
+use std::sync::MutexGuard;
+
+use tq_controller::{Controller, Resolved};
 use tq_proto::{Error, ErrorKind, FieldName, GlobalIndex, Result, UnitId};
 use tq_storage::{ColumnPlan, ColumnRead, PendingPut};
 
@@ -82,27 +84,7 @@ impl Embedded {
         self.check()?;
         let mut attempt = 1;
         loop {
-            let controller = self.shared.controller();
-            let resolved = controller.resolve(partition, keys);
-            if resolved.global_indexes.is_empty() {
-                return Err(
-                    Error::new(ErrorKind::NotFound, "keys or partition were not found!")
-                        .with("partition", partition)
-                        .with("keys asked for", keys.len()),
-                );
-            }
-            if resolved.fields.is_empty() {
-                drop(controller);
-                return Err(self.not_ready(partition, keys, &resolved.global_indexes));
-            }
-            let fields: Vec<FieldName> = match select {
-                None => resolved.fields.clone(),
-                Some(names) => names
-                    .iter()
-                    .filter(|name| resolved.fields.contains(name))
-                    .cloned()
-                    .collect(),
-            };
+            let (controller, resolved, fields) = self.resolve_ready(partition, keys, select)?;
             let units = units_of(&controller, &resolved.global_indexes, &fields);
             drop(controller);
             if let Some(units) = units {
@@ -130,6 +112,43 @@ impl Embedded {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The samples of `keys`, and those fields of `select` (all, where `None`) that are ready for
+    /// each of them; with the controller still locked, so that what is asked next is of the same
+    /// instant.
+    ///
+    /// # Errors
+    /// `NotFound` where none of the keys exists; `NotReady` where those found have no field in
+    /// common.
+    pub(crate) fn resolve_ready<K: AsRef<str>>(
+        &self,
+        partition: &str,
+        keys: &[K],
+        select: Option<&[FieldName]>,
+    ) -> Result<(MutexGuard<'_, Controller>, Resolved, Vec<FieldName>)> {
+        let controller = self.shared.controller();
+        let resolved = controller.resolve(partition, keys);
+        if resolved.global_indexes.is_empty() {
+            return Err(
+                Error::new(ErrorKind::NotFound, "keys or partition were not found!")
+                    .with("partition", partition)
+                    .with("keys asked for", keys.len()),
+            );
+        }
+        if resolved.fields.is_empty() {
+            drop(controller);
+            return Err(self.not_ready(partition, keys, &resolved.global_indexes));
+        }
+        let fields = match select {
+            None => resolved.fields.clone(),
+            Some(names) => names
+                .iter()
+                .filter(|name| resolved.fields.contains(name))
+                .cloned()
+                .collect(),
+        };
+        Ok((controller, resolved, fields))
     }
 
     /// Reads `fields` of samples by global index, of any partition and in any order. No payload is
@@ -260,7 +279,7 @@ impl Embedded {
         Error::new(ErrorKind::NotFound, message)
     }
 
-    pub(crate) fn not_ready<K: AsRef<str>>(
+    fn not_ready<K: AsRef<str>>(
         &self,
         partition: &str,
         keys: &[K],

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
-use tq_controller::{Published, RowBytes, Stored, StoredColumn, StoredRow, StoredRows, Tags};
-use tq_proto::{DType, Error, ErrorKind, FieldName, GlobalIndex, Parcel, Result, RowShapes};
+use tq_controller::{
+    Published, Reservation, RowBytes, Stored, StoredColumn, StoredRow, StoredRows, Tags,
+};
+use tq_proto::{DType, FieldName, GlobalIndex, Parcel, Result, RowShapes};
 use tq_storage::{ColumnLayout, ColumnPlan, RowsPart};
 
 use crate::embedded::Embedded;
-use crate::put::{Part, field_update};
+use crate::put::field_update;
 use crate::wait::Change;
 
 /// What a put has left in a storage backend.
@@ -84,12 +86,7 @@ impl Embedded {
     ) -> Result<Published> {
         self.check()?;
         let reservation = self.shared.controller().reserve(partition, keys)?;
-        let part = Part {
-            reservation,
-            rows: None,
-            fields: put.columns.iter().map(field_update).collect(),
-        };
-        self.publish_one(part, tags, &stored_of(put))
+        self.publish_reserved(reservation, put, tags)
     }
 
     /// As [`Self::publish_stored`] for samples that exist.
@@ -108,26 +105,23 @@ impl Embedded {
             .shared
             .controller()
             .reserve_indexes(partition, indexes)?;
-        let part = Part {
-            reservation,
-            rows: None,
-            fields: put.columns.iter().map(field_update).collect(),
-        };
-        self.publish_one(part, tags, &stored_of(put))
+        self.publish_reserved(reservation, put, tags)
     }
 
-    fn publish_one(
+    fn publish_reserved(
         &self,
-        part: Part,
+        reservation: Reservation,
+        put: StoredPut,
         tags: Option<Vec<Tags>>,
-        stored: &Stored,
     ) -> Result<Published> {
-        let partition = part.reservation.partition().clone();
-        let rows = part.reservation.global_indexes().len() as u64;
+        let partition = reservation.partition().clone();
+        let rows = reservation.global_indexes().len() as u64;
+        let fields: Vec<_> = put.columns.iter().map(field_update).collect();
+        let stored = stored_of(put);
         let published = self
             .shared
             .controller()
-            .publish_stored(part.reservation, &part.fields, tags, stored)
+            .publish_stored(reservation, &fields, tags, &stored)
             .map_err(|refused| refused.error)?;
         self.shared.waits.changed(&partition, Change::Rows(rows));
         Ok(published)
@@ -145,27 +139,7 @@ impl Embedded {
         select: Option<&[FieldName]>,
     ) -> Result<StoredBatch> {
         self.check()?;
-        let controller = self.shared.controller();
-        let resolved = controller.resolve(partition, keys);
-        if resolved.global_indexes.is_empty() {
-            return Err(
-                Error::new(ErrorKind::NotFound, "keys or partition were not found!")
-                    .with("partition", partition)
-                    .with("keys asked for", keys.len()),
-            );
-        }
-        if resolved.fields.is_empty() {
-            drop(controller);
-            return Err(self.not_ready(partition, keys, &resolved.global_indexes));
-        }
-        let fields: Vec<FieldName> = match select {
-            None => resolved.fields.clone(),
-            Some(names) => names
-                .iter()
-                .filter(|name| resolved.fields.contains(name))
-                .cloned()
-                .collect(),
-        };
+        let (controller, resolved, fields) = self.resolve_ready(partition, keys, select)?;
         let rows = controller.stored_rows(&[partition], &resolved.global_indexes, &fields)?;
         drop(controller);
         Ok(batch_of(rows, &fields, resolved.missing, resolved.fields))

@@ -2,12 +2,13 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
 
 use anyhow::{Context, Result};
 use serde_json::json;
+
+use crate::whole_file;
 
 /// What the line tells.
 pub(super) struct Ready {
@@ -58,19 +59,7 @@ impl ReadyFile {
             return Ok(Self { ours: None });
         }
         // Whoever waits for the file is to find it whole.
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{}", process::id()));
-        let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&name)?;
-            file.write_all(line.as_bytes())?;
-            fs::rename(&name, path)
-        };
-        write().with_context(cannot)?;
+        whole_file::replace(path, line).with_context(cannot)?;
         Ok(Self {
             ours: Some(path.to_owned()),
         })
