@@ -76,7 +76,7 @@
 //! | `registry`, `hold` | who needs an extent, and who frees it; checked with loom |
 //! | `busy` | which pages views may have written |
 //! | `segment`, `shared`, `keeper` | memory and accounting together; the background thread |
-//! | `mapping` | **the unsafe**: maps, slices, the page scan |
+//! | `mapping` | **the unsafe**: maps, slices, the page scan, copies past the cache |
 //! | `process`, `sync`, `error` | fork detection; the door to locks and atomics; errors |
 
 #[cfg(not(target_os = "linux"))]
@@ -118,6 +118,7 @@ pub use extent::{Extent, ExtentId, SegmentRange};
 pub use guest::GuestArena;
 pub use lease::Lease;
 pub use loan::Loan;
+pub use mapping::{copy_streamed, copy_streamed_raw};
 pub use pool::{WarmBuffer, WarmPool};
 pub use remote::RemoteLoan;
 pub use stripes::{Stripe, Stripes};

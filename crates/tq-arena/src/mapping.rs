@@ -17,9 +17,11 @@ use crate::piece::Piece;
 
 mod block;
 mod scan;
+mod streamed;
 
 pub(crate) use block::{Block, LARGE as LARGE_BLOCK};
 pub(crate) use scan::Scanner;
+pub use streamed::{copy_streamed, copy_streamed_raw};
 
 /// Without these a segment is not mapped.
 const RESIZE_SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);

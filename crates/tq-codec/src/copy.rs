@@ -1,6 +1,6 @@
 //! Copies frames to where they belong, without a packed buffer around them: the columns of a batch.
 
-use crate::frame::FrameSource;
+use crate::frame::{FrameSource, Stores};
 use crate::parallel;
 use crate::write::MIN_BYTES_PER_THREAD;
 
@@ -21,26 +21,26 @@ struct Piece<'a, F> {
 /// Copies all frames with up to `workers` threads, split by bytes where it pays.
 pub fn copy_frames<F: FrameSource>(copies: Vec<Copy<'_, F>>, workers: usize) {
     let total: u64 = copies.iter().map(|copy| copy.to.len() as u64).sum();
+    let stores = Stores::of(total);
     let threads = (total / MIN_BYTES_PER_THREAD).min(workers as u64).max(1) as usize;
     if threads == 1 {
         for Copy { frame, to } in copies {
-            copy_piece(Piece {
-                frame,
-                offset: 0,
-                to,
-            });
+            let offset = 0;
+            copy_piece(Piece { frame, offset, to }, stores);
         }
         return;
     }
     let shares = share_out(copies, total.div_ceil(threads as u64));
     parallel::drain(shares, threads, |share| {
-        share.into_iter().for_each(copy_piece);
+        for piece in share {
+            copy_piece(piece, stores);
+        }
     });
 }
 
-fn copy_piece<F: FrameSource>(piece: Piece<'_, F>) {
+fn copy_piece<F: FrameSource>(piece: Piece<'_, F>, stores: Stores) {
     if !piece.to.is_empty() {
-        piece.frame.copy_range(piece.offset, piece.to);
+        piece.frame.copy_range(piece.offset, piece.to, stores);
     }
 }
 

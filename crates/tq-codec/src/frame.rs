@@ -1,5 +1,31 @@
 //! Where a frame's bytes come from.
 
+/// Bytes from which on a call's copies go past the cache. Measured (32 MiB of last-level cache, copying
+/// and reading once): streamed stores copy at 1.1 to 1.8 times the speed at any size, and what they
+/// wrote is read at half the speed below 16 MiB; the two are even at about 8 MiB.
+const STREAMED_FROM: u64 = 8 << 20;
+
+/// Where the copied bytes will be looked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stores {
+    /// In the cache: they are few, or are read at once.
+    Cached,
+    /// In memory: together they are more than the cache is for.
+    Streamed,
+}
+
+impl Stores {
+    /// What suits a call that copies `bytes` in all.
+    #[must_use]
+    pub fn of(bytes: u64) -> Self {
+        if bytes < STREAMED_FROM {
+            Self::Cached
+        } else {
+            Self::Streamed
+        }
+    }
+}
+
 /// Bytes of one frame, readable in ranges and from any thread, so that the copy can be split and
 /// checksummed block by block.
 pub trait FrameSource: Sync {
@@ -12,8 +38,8 @@ pub trait FrameSource: Sync {
     }
 
     /// Copies the frame's bytes `[offset, offset + dst.len())` to `dst`. The writer asks only for
-    /// ranges inside the frame.
-    fn copy_range(&self, offset: u64, dst: &mut [u8]);
+    /// ranges inside the frame. `stores` is advice; the bytes are the same.
+    fn copy_range(&self, offset: u64, dst: &mut [u8], stores: Stores);
 }
 
 impl FrameSource for &[u8] {
@@ -21,7 +47,7 @@ impl FrameSource for &[u8] {
         (**self).len() as u64
     }
 
-    fn copy_range(&self, offset: u64, dst: &mut [u8]) {
+    fn copy_range(&self, offset: u64, dst: &mut [u8], _stores: Stores) {
         let start = offset as usize;
         dst.copy_from_slice(&self[start..start + dst.len()]);
     }

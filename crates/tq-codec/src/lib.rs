@@ -40,7 +40,7 @@ pub mod write;
 
 pub use copy::{Copy, copy_frames};
 pub use error::{FormatError, PlanError};
-pub use frame::{FrameSource, Strided};
+pub use frame::{FrameSource, Stores, Strided};
 pub use header::{HeaderReader, HeaderWriter, Node, TensorNode};
 pub use layout::{FRAME_ALIGNMENT, MAX_DEPTH, PREAMBLE_LEN};
 pub use plan::Plan;

@@ -2,7 +2,7 @@
 
 use crate::checksum::{self, BLOCK};
 use crate::error::PlanError;
-use crate::frame::FrameSource;
+use crate::frame::{FrameSource, Stores};
 use crate::layout::{FLAG_EMPTY, FLAG_FRAMES_CHECKSUM, Preamble, SMALL_CHECKSUM_AT, align64};
 use crate::parallel;
 use crate::plan::Plan;
@@ -53,21 +53,22 @@ pub fn write_batch<F: FrameSource>(
         }
     }
     let total: u64 = slots.iter().map(|slot| slot.plan.total_len).sum();
+    let stores = Stores::of(total);
     let threads = (total / MIN_BYTES_PER_THREAD).min(workers as u64).max(1) as usize;
     if threads == 1 {
         for slot in slots {
-            write_whole(slot);
+            write_whole(slot, stores);
         }
         return Ok(());
     }
-    write_parallel(slots, total, threads);
+    write_parallel(slots, total, threads, stores);
     Ok(())
 }
 
-fn write_whole<F: FrameSource>(slot: Slot<'_, F>) {
+fn write_whole<F: FrameSource>(slot: Slot<'_, F>, stores: Stores) {
     let (small, region) = split(slot.buffer, &slot.plan);
     let mut digests = Vec::new();
-    Pieces::new(slot.frames).write(region, slot.checksum, &mut digests);
+    Pieces::new(slot.frames, stores).write(region, slot.checksum, &mut digests);
     let frames_checksum = if slot.checksum {
         checksum::of_digests(&digests)
     } else {
@@ -94,7 +95,12 @@ struct Task<'a, F> {
     slot: usize,
 }
 
-fn write_parallel<F: FrameSource>(slots: Vec<Slot<'_, F>>, total: u64, threads: usize) {
+fn write_parallel<F: FrameSource>(
+    slots: Vec<Slot<'_, F>>,
+    total: u64,
+    threads: usize,
+    stores: Stores,
+) {
     let share = total.div_ceil(threads as u64);
     let mut smalls = Vec::with_capacity(slots.len());
     let mut queues: Vec<Vec<Task<'_, F>>> = Vec::with_capacity(threads);
@@ -137,7 +143,9 @@ fn write_parallel<F: FrameSource>(slots: Vec<Slot<'_, F>>, total: u64, threads: 
             region = tail;
         }
     }
-    parallel::drain(queues.iter_mut().collect(), threads, |queue| run(queue));
+    parallel::drain(queues.iter_mut().collect(), threads, |queue| {
+        run(queue, stores);
+    });
     let mut digests: Vec<Vec<u64>> = vec![Vec::new(); smalls.len()];
     for task in queues.into_iter().flatten() {
         digests[task.slot].extend(task.digests);
@@ -152,9 +160,9 @@ fn write_parallel<F: FrameSource>(slots: Vec<Slot<'_, F>>, total: u64, threads: 
     }
 }
 
-fn run<F: FrameSource>(queue: &mut [Task<'_, F>]) {
+fn run<F: FrameSource>(queue: &mut [Task<'_, F>], stores: Stores) {
     for task in queue {
-        let mut pieces = Pieces::new(task.frames);
+        let mut pieces = Pieces::new(task.frames, stores);
         pieces.skip(task.start);
         pieces.write(task.region, task.checksum, &mut task.digests);
     }
@@ -210,14 +218,16 @@ struct Pieces<'a, F> {
     frame: usize,
     /// Position inside the current frame or the padding behind it.
     at: u64,
+    stores: Stores,
 }
 
 impl<'a, F: FrameSource> Pieces<'a, F> {
-    fn new(frames: &'a [F]) -> Self {
+    fn new(frames: &'a [F], stores: Stores) -> Self {
         Self {
             frames,
             frame: 0,
             at: 0,
+            stores,
         }
     }
 
@@ -240,6 +250,8 @@ impl<'a, F: FrameSource> Pieces<'a, F> {
             self.fill(region);
             return;
         }
+        // The hash reads each block back, so it must be found in the cache.
+        self.stores = Stores::Cached;
         for block in region.chunks_mut(BLOCK) {
             self.fill(block);
             digests.push(checksum::block(block));
@@ -257,7 +269,7 @@ impl<'a, F: FrameSource> Pieces<'a, F> {
             let in_frame = clamp(len.saturating_sub(self.at), region.len());
             let (data, rest) = region.split_at_mut(in_frame);
             if !data.is_empty() {
-                frame.copy_range(self.at, data);
+                frame.copy_range(self.at, data, self.stores);
             }
             self.at += in_frame as u64;
             let in_padding = if self.at >= len {

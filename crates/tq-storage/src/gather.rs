@@ -1,6 +1,7 @@
 //! Copying pieces behind each other, in parallel where that pays.
 
-use tq_codec::parallel;
+use tq_arena::copy_streamed;
+use tq_codec::{Stores, parallel};
 
 /// Bytes below which one thread is faster than starting others.
 const PARALLEL_BYTES: usize = 8 << 20;
@@ -17,6 +18,7 @@ struct Job<'a> {
 /// Copies `sources` back to back into `dst`, whose length is the sum of theirs (what is longer is cut
 /// off), on at most `threads` threads, this one among them.
 pub fn gather(sources: &[&[u8]], dst: &mut [u8], threads: usize) {
+    let stores = Stores::of(dst.len() as u64);
     if threads < 2 || dst.len() < PARALLEL_BYTES {
         copy(
             sources,
@@ -25,11 +27,12 @@ pub fn gather(sources: &[&[u8]], dst: &mut [u8], threads: usize) {
                 source: 0,
                 skip: 0,
             },
+            stores,
         );
         return;
     }
     let jobs = split(sources, dst, CHUNK_BYTES);
-    parallel::drain(jobs, threads, |job| copy(sources, job));
+    parallel::drain(jobs, threads, |job| copy(sources, job, stores));
 }
 
 fn split<'a>(sources: &[&[u8]], dst: &'a mut [u8], chunk_bytes: usize) -> Vec<Job<'a>> {
@@ -51,7 +54,7 @@ fn split<'a>(sources: &[&[u8]], dst: &'a mut [u8], chunk_bytes: usize) -> Vec<Jo
     jobs
 }
 
-fn copy(sources: &[&[u8]], job: Job<'_>) {
+fn copy(sources: &[&[u8]], job: Job<'_>, stores: Stores) {
     let Job {
         mut dst,
         source,
@@ -62,7 +65,10 @@ fn copy(sources: &[&[u8]], job: Job<'_>) {
         skip = 0;
         let taken = bytes.len().min(dst.len());
         let (head, tail) = dst.split_at_mut(taken);
-        head.copy_from_slice(&bytes[..taken]);
+        match stores {
+            Stores::Cached => head.copy_from_slice(&bytes[..taken]),
+            Stores::Streamed => copy_streamed(&bytes[..taken], head),
+        }
         dst = tail;
         if dst.is_empty() {
             return;
@@ -87,7 +93,9 @@ mod tests {
             let mut dst = vec![0; wanted.len()];
             let jobs = split(&slices, &mut dst, chunk);
             prop_assert_eq!(jobs.len(), wanted.len().div_ceil(chunk));
-            jobs.into_iter().rev().for_each(|job| copy(&slices, job));
+            for job in jobs.into_iter().rev() {
+                copy(&slices, job, Stores::Streamed);
+            }
             prop_assert_eq!(dst, wanted);
         }
     }

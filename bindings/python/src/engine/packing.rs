@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use tq_codec::checksum::block as checksum_of;
-use tq_codec::{FrameSource, write_value};
+use tq_codec::{FrameSource, Stores, write_value};
 use tq_controller::Tags;
 use tq_engine::layout::{ObjectLayout, ObjectPiece};
 use tq_engine::{ColumnBytes, ColumnPlace, ParcelLayout, StoredPut, lay_out};
@@ -330,7 +330,8 @@ fn write_piece(
                 let len = left.min(piece.bytes.end - from).min(STEP);
                 if len > 0 {
                     let to = at + len as usize;
-                    frames[frame].copy_range(offset, &mut out[at..to]);
+                    // Hashed right afterwards, so in the cache.
+                    frames[frame].copy_range(offset, &mut out[at..to], Stores::Cached);
                     (at, from) = (to, from + len);
                     hashing.filled(&out[..at]);
                 }

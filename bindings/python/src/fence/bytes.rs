@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 use std::ops::Range;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use pyo3::exceptions::PyBufferError;
@@ -206,13 +206,4 @@ impl ExportedBytes {
             Err(PyErr::fetch(slf.py()))
         }
     }
-}
-
-/// Copies `dst.len()` bytes from `src`, which other threads may be writing to.
-///
-/// # Safety
-/// `src` must be valid for reads of `dst.len()` bytes and must not overlap `dst`.
-pub(super) unsafe fn copy_raw(src: *const u8, dst: &mut [u8]) {
-    // SAFETY: the caller's promise.
-    unsafe { ptr::copy_nonoverlapping(src, dst.as_mut_ptr(), dst.len()) };
 }

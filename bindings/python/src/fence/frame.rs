@@ -1,13 +1,15 @@
 //! The bytes of one frame of a value that is being encoded.
 
 use std::ops::Range;
+use std::ptr;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
-use tq_codec::{FrameSource, Strided};
+use tq_arena::copy_streamed_raw;
+use tq_codec::{FrameSource, Stores, Strided};
 
 use super::buffer::BufferExport;
-use super::bytes::{OwnedBytes, copy_raw};
+use super::bytes::OwnedBytes;
 use super::dlpack::ManagedTensor;
 
 /// Bytes of a Python object, kept alive and in place, readable without the interpreter.
@@ -163,7 +165,7 @@ impl PyFrame {
                     keep,
                 };
                 let mut bytes = vec![0; len];
-                frame.copy_range(0, &mut bytes);
+                frame.copy_range(0, &mut bytes, Stores::Cached);
                 OwnedBytes::of_vec(bytes)
             }
         }
@@ -178,7 +180,7 @@ impl FrameSource for PyFrame {
         }
     }
 
-    fn copy_range(&self, offset: u64, dst: &mut [u8]) {
+    fn copy_range(&self, offset: u64, dst: &mut [u8], stores: Stores) {
         match &self.extent {
             Extent::Contiguous(len) => {
                 let inside = offset
@@ -187,7 +189,7 @@ impl FrameSource for PyFrame {
                 assert!(inside, "a frame is copied within its length");
                 // SAFETY: `keep` holds `len` bytes at `first` in place, and the range lies inside.
                 // `dst` is a slot that was checked against aliasing, or memory of our own.
-                unsafe { copy_raw(self.first.add(offset as usize), dst) };
+                unsafe { copy_raw(self.first.add(offset as usize), dst, stores) };
             }
             Extent::Strided(scattered) => {
                 scattered
@@ -196,10 +198,28 @@ impl FrameSource for PyFrame {
                         // SAFETY: `from` is the offset of an element inside the exported tensor or array,
                         // whose `len` bytes lie back to back; see above for `dst`.
                         unsafe {
-                            copy_raw(self.first.offset(from as isize), &mut dst[to..to + len]);
+                            copy_raw(
+                                self.first.offset(from as isize),
+                                &mut dst[to..to + len],
+                                stores,
+                            );
                         };
                     });
             }
+        }
+    }
+}
+
+/// Copies `dst.len()` bytes from `src`, which other threads may be writing to.
+///
+/// # Safety
+/// `src` must be valid for reads of `dst.len()` bytes and must not overlap `dst`.
+unsafe fn copy_raw(src: *const u8, dst: &mut [u8], stores: Stores) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match stores {
+            Stores::Cached => ptr::copy_nonoverlapping(src, dst.as_mut_ptr(), dst.len()),
+            Stores::Streamed => copy_streamed_raw(src, dst),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::thread::{self, ThreadId};
 
 use proptest::prelude::*;
 use rstest::rstest;
-use tq_codec::{FrameSource, PackedView, Plan, Slot, checksum, write_batch};
+use tq_codec::{FrameSource, PackedView, Plan, Slot, Stores, checksum, write_batch};
 
 use crate::support::Pattern;
 
@@ -163,7 +163,7 @@ impl FrameSource for Watched<'_> {
         self.len
     }
 
-    fn copy_range(&self, _: u64, dst: &mut [u8]) {
+    fn copy_range(&self, _: u64, dst: &mut [u8], _: Stores) {
         assert!(!dst.is_empty(), "asked for nothing");
         self.readers.lock().unwrap().insert(thread::current().id());
         dst.fill(1);

@@ -1,6 +1,8 @@
 //! Hostile buffers, sources that make their bytes up, and equality that sees the bits of a float.
 
-use tq_codec::{FormatError, FrameSource, Plan, Slot, Value, checksum, layout, write_value};
+use tq_codec::{
+    FormatError, FrameSource, Plan, Slot, Stores, Value, checksum, layout, write_value,
+};
 
 /// Sets the checksum of the small parts right again after a lie, so that the lie gets past it.
 pub(crate) fn seal(buffer: &mut [u8]) {
@@ -62,7 +64,7 @@ impl FrameSource for Pattern {
         self.len
     }
 
-    fn copy_range(&self, offset: u64, mut dst: &mut [u8]) {
+    fn copy_range(&self, offset: u64, mut dst: &mut [u8], _stores: Stores) {
         let end = offset + dst.len() as u64;
         assert!(
             end <= self.len,
