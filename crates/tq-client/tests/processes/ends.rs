@@ -49,7 +49,7 @@ fn a_host_that_stands_still_is_an_error_at_the_deadline() {
     let (host, address) = Process::host();
     let engine = connect(&address, Duration::from_millis(300));
     assert_eq!(engine.list(None).unwrap().len(), 1);
-    host.signal(Signal::STOP);
+    host.stop();
     for _ in 0..2 {
         let error = engine.list(None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DeadlineExceeded, "{error:?}");
@@ -96,7 +96,7 @@ fn a_host_that_is_killed_is_an_error_and_what_was_read_stays() {
 fn a_call_under_way_when_the_host_dies_ends_with_it() {
     let (host, address) = Process::host();
     let engine = connect(&address, LIMIT);
-    host.signal(Signal::STOP);
+    host.stop();
     let start = std::time::Instant::now();
     std::thread::scope(|scope| {
         let call = scope.spawn(|| put(&engine, "p", &keys(0..1), "x", 8, 1));

@@ -81,6 +81,17 @@ impl Process {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
     }
+
+    /// Stops the process, and returns when all its threads stand still.
+    pub(crate) fn stop(&self) {
+        self.signal(rustix::process::Signal::STOP);
+        let pid = rustix::process::Pid::from_child(&self.child);
+        let options = rustix::process::WaitOptions::UNTRACED;
+        let (_, status) = rustix::process::waitpid(Some(pid), options)
+            .unwrap()
+            .unwrap();
+        assert!(status.stopped());
+    }
 }
 
 impl Drop for Process {
