@@ -114,6 +114,12 @@ format: $(VENV)/.built ## Rewrite Rust and Python sources in the house style
 bench: $(VENV)/.built ## Measure put and get on this machine
 	$(BIN)/python benches/run.py $(ARGS)
 
+# Named one by one, or cargo would hand criterion's arguments to the tests of the libraries, too.
+.PHONY: bench-micro
+bench-micro: ## Measure codec, arena and controller call by call
+	cargo bench --locked -p tq-codec -p tq-arena -p tq-controller \
+	    --bench codec --bench arena --bench controller -- $(ARGS)
+
 .PHONY: docs
 docs: ## Build the Rust reference and check the links of every page
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
