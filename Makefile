@@ -18,7 +18,7 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(shell find crates bindings -name '*.rs' 
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Stamp files: a step runs again only when what it read has changed.
 $(VENV)/.created:
@@ -88,6 +88,10 @@ lint-rust: ## Check what needs no .venv: rustfmt, house rules, clippy
 	$(PYTHON) -m scripts.check_version
 	$(PYTHON) -m scripts.check_dependencies
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: check-instructions
+check-instructions: ## Count instructions of fixed work against the record; needs valgrind
+	$(PYTHON) -m scripts.check_instructions $(ARGS)
 
 .PHONY: lint-python
 lint-python: $(VENV)/.built ## Check the Python code: ruff, mypy --strict
