@@ -32,6 +32,10 @@ use crate::wait::Waits;
 /// to answer.
 const KEEPALIVE: Duration = Duration::from_secs(5);
 
+/// How long a connection that finds no place in the host's queue is put off, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
 /// The host's calls.
 pub(crate) type Calls = GatewayClient<Channel>;
 
@@ -186,7 +190,18 @@ impl Link {
 }
 
 async fn connect(address: &UnixAddress) -> io::Result<UnixStream> {
-    let stream = UnixStream::connect(address.calls()).await?;
+    let mut pause = FIRST_PAUSE;
+    let stream = loop {
+        match UnixStream::connect(address.calls()).await {
+            // As many as the system queues wait to be let in (net.core.somaxconn), and it tells nobody
+            // when there is a place again. The deadline of connecting ends this.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            connected => break connected?,
+        }
+    };
     check_peer(stream.peer_cred()?.uid(), own_user()).map_err(io::Error::other)?;
     Ok(stream)
 }
@@ -244,4 +259,37 @@ async fn follow(
     }
     lost.store(true, Ordering::Release);
     tokio::task::spawn_blocking(move || waits.wake_all());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::{UnixListener, UnixStream as Plain};
+
+    use super::*;
+
+    #[test]
+    fn who_comes_while_many_wait_to_be_let_in_waits_too() {
+        let directory = std::env::temp_dir().join(format!("tq-link-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let address = UnixAddress::new(&directory).unwrap();
+        let listener = UnixListener::bind(address.calls()).unwrap();
+        // One place, which is taken.
+        rustix::net::listen(&listener, 0).unwrap();
+        let other = Plain::connect(address.calls()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let connected = runtime.block_on(async {
+            let waiting = connect(&address);
+            let letting_in = async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                listener.accept().unwrap()
+            };
+            tokio::join!(waiting, letting_in).0
+        });
+        drop(other);
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert!(connected.is_ok(), "{connected:?}");
+    }
 }

@@ -159,8 +159,19 @@ impl Remote {
         })
     }
 
-    /// A connection to another host with the means of this one: its threads and its memory.
-    pub(crate) fn connect_beside(
+    /// A connection of its own to the host at `address`, as by [`Self::connect`], but with the means of
+    /// this one: its thread and its memory, also for what was read. For programs that hold many
+    /// connections; they are of use as long as this one, or a clone of it, is kept.
+    ///
+    /// # Errors
+    /// As [`Self::connect`], and `Closed` or `Forked` as [`Self::check`] says.
+    pub fn connect_beside(&self, address: &str, config: ConnectConfig) -> Result<Self> {
+        let limit = config.deadline;
+        self.open_beside(&Address::parse(address)?, config, limit)
+    }
+
+    /// As [`Self::connect_beside`], within `limit` where that is less than the deadline.
+    pub(crate) fn open_beside(
         &self,
         address: &Address,
         config: ConnectConfig,

@@ -78,7 +78,7 @@ impl Remote {
             deadline: self.shared.config.deadline,
             ..self.shared.config.clone()
         };
-        let remote = self.connect_beside(&address, config, REACH_LIMIT)?;
+        let remote = self.open_beside(&address, config, REACH_LIMIT)?;
         let mut units = units.lock().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have been faster; one connection is enough.
         if let Some(remote) = known(&units) {
