@@ -2,24 +2,26 @@
 //! open, and the guest's process lives, the guest may have the segments mapped.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::Pid;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 use tokio_stream::StreamExt;
 use tq_arena::{Arena, SegmentFile};
 use tq_wire::door::{self, REQUEST_BYTES};
 
+use crate::deaths::Deaths;
 use crate::incoming::Incoming;
 use crate::session::{Session, Sessions};
 
 /// Serves guests until it is dropped.
 pub(crate) async fn serve(mut incoming: Incoming, arena: Arena, sessions: Arc<Sessions>) {
+    let deaths = Arc::new(Deaths::default());
     while let Some(Ok(guest)) = incoming.next().await {
         let (arena, sessions) = (arena.clone(), Arc::clone(&sessions));
+        let deaths = Arc::clone(&deaths);
         tokio::spawn(async move {
             let mut visit = Visit {
                 session: None,
@@ -27,7 +29,7 @@ pub(crate) async fn serve(mut incoming: Incoming, arena: Arena, sessions: Arc<Se
             };
             let served = tokio::select! {
                 served = hand_out(&guest, &arena, &sessions, &mut visit.session) => served,
-                () = death(&guest) => Ok(()),
+                () = death(&guest, &deaths) => Ok(()),
             };
             if let Err(error) = served {
                 tracing::debug!(%error, "a guest left the door");
@@ -101,22 +103,13 @@ async fn answer(guest: &UnixStream, file: Option<SegmentFile>) -> io::Result<()>
 
 /// Ends when the guest's process does, whoever inherited its sockets. Never ends where the process
 /// cannot be seen from here, as from another namespace; then the sockets have to tell.
-async fn death(guest: &UnixStream) {
+async fn death(guest: &UnixStream, deaths: &Deaths) {
     let process = guest
         .peer_cred()
         .ok()
-        .and_then(|peer| Pid::from_raw(peer.pid()?))
-        .and_then(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK).ok());
-    match process.and_then(watched) {
-        Some(process) => drop(process.readable().await),
+        .and_then(|peer| Pid::from_raw(peer.pid()?));
+    match process.and_then(|process| deaths.of(process)) {
+        Some(death) => death.wait().await,
         None => std::future::pending().await,
     }
-}
-
-#[expect(
-    deprecated,
-    reason = "only unsound for types that lie about their descriptor; its successor is unsafe"
-)]
-fn watched(process: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(process, Interest::READABLE).ok()
 }

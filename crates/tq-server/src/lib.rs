@@ -19,11 +19,13 @@
 //! | `bulk` | payload of guests on other hosts |
 //! | `bell` | wakes on their way to a guest |
 //! | `door` | segments handed out |
+//! | `deaths` | word of the end of guests' processes |
 //! | `gateway` | one call per operation of the engine |
 
 mod bell;
 mod bulk;
 pub mod config;
+mod deaths;
 mod directory;
 mod door;
 mod gateway;

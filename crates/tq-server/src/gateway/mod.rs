@@ -104,8 +104,8 @@ service! {
     [puts::is_light] put(PutRequest) -> PublishedReply = puts::put;
     [gets::is_light] read(ReadRequest) -> ReadReply = gets::read;
     here release(HoldRequest) -> Nothing = gets::release;
-    aside clear(KeysRequest) -> CountReply = samples::clear;
-    aside clear_indexes(IndexesRequest) -> CountReply = samples::clear_indexes;
+    [samples::is_light] clear(KeysRequest) -> CountReply = samples::clear;
+    [samples::is_light_by_index] clear_indexes(IndexesRequest) -> CountReply = samples::clear_indexes;
     aside clear_partition(PartitionRequest) -> OptionalCountReply = samples::clear_partition;
     aside insert(InsertRequest) -> BatchReply = samples::insert;
     aside preallocate(CountRequest) -> Nothing = samples::preallocate;

@@ -10,12 +10,24 @@ use tq_wire::proto::{
 use tq_wire::tags::tags;
 use tq_wire::texts::{count, field_names, from_positions, indexes, texts};
 
-use super::Gateway;
+use super::{FEW, Gateway};
 
 pub(super) fn counted(count: usize) -> CountReply {
     CountReply {
         count: count as u64,
     }
+}
+
+/// Few samples, and nobody to be woken by their end. Memory that they leave is given back to the system
+/// by a thread of its own.
+pub(super) fn is_light(gateway: &Gateway, request: &KeysRequest) -> bool {
+    let keys = request.keys.as_ref().map_or(0, |keys| keys.ends.len());
+    keys <= FEW && !gateway.engine.is_awaited(&request.partition)
+}
+
+/// As [`is_light`].
+pub(super) fn is_light_by_index(gateway: &Gateway, request: &IndexesRequest) -> bool {
+    request.global_indexes.len() <= FEW && !gateway.engine.is_awaited(&request.partition)
 }
 
 pub(super) fn clear(gateway: &Gateway, request: KeysRequest) -> Result<CountReply> {
