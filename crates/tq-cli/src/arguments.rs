@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::bench::arguments::Bench;
 use crate::config_file;
 use crate::quantity;
+use crate::reach::Reach;
 use crate::settings::Settings;
 
 /// The data gateway of LLM reinforcement-learning post-training.
@@ -32,14 +34,19 @@ pub(crate) enum Command {
     ///
     /// Without `--address`, that is the one that `tq serve` of this user on this host announced.
     Status(Question),
+    /// Measure a running engine from here, and check everything that comes back.
+    ///
+    /// Without `--address`, that is the one that `tq serve` of this user on this host announced. It
+    /// keeps to partitions of its own, and clears them in the end, also after Ctrl-C. The exit status is
+    /// 1 where a call failed, a byte was wrong or an update was lost.
+    Bench(Box<Bench>),
 }
 
 /// What `tq status` is asked.
 #[derive(Args, Debug)]
 pub(crate) struct Question {
-    /// Where the engine is: `unix:<directory>` or `tcp:<host>:<port>`.
-    #[arg(long, env = "TQ_ADDRESS", value_name = "ADDRESS")]
-    pub(crate) address: Option<String>,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
     /// Print JSON, one object a line.
     #[arg(long)]
     pub(crate) json: bool,
@@ -59,23 +66,6 @@ pub(crate) struct Question {
     /// Seconds that the engine may take to answer.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = quantity::positive_seconds)]
     pub(crate) timeout: f64,
-    /// The file with the cluster's secret, for an engine on TCP.
-    #[arg(long, env = "TQ_SECRET_FILE", value_name = "FILE")]
-    pub(crate) secret_file: Option<PathBuf>,
-    /// Certificates (PEM) of the authorities that vouch for the engine, where it speaks TLS.
-    #[arg(long, env = "TQ_TLS_AUTHORITY", value_name = "FILE")]
-    pub(crate) tls_authority: Option<PathBuf>,
-    /// Certificate (PEM) to show to an engine that asks for one.
-    #[arg(
-        long,
-        env = "TQ_TLS_CERTIFICATE",
-        value_name = "FILE",
-        requires = "tls_key"
-    )]
-    pub(crate) tls_certificate: Option<PathBuf>,
-    /// Private key (PEM) of that certificate.
-    #[arg(long, env = "TQ_TLS_KEY", value_name = "FILE")]
-    pub(crate) tls_key: Option<PathBuf>,
 }
 
 /// Why there is nothing to do.

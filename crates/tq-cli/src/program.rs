@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use crate::arguments::{self, Command, Refusal};
-use crate::{serve, status};
+use crate::{bench, serve, status};
 
 /// Did what it was asked to.
 pub(crate) const DONE: i32 = 0;
@@ -19,7 +19,8 @@ pub(crate) const MISUSED: i32 = 2;
 ///
 /// Takes over SIGINT and SIGTERM, and the logs of the process; to be called once, and last.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
-    let command = match arguments::parse(args) {
+    let args: Vec<_> = args.into_iter().collect();
+    let command = match arguments::parse(args.clone()) {
         Ok(command) => command,
         Err(Refusal::Clap(message)) => {
             // Help and version are messages too, for standard output.
@@ -44,6 +45,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> i32 {
             }
         },
         Command::Status(question) => status::run(&question),
+        Command::Bench(bench) => bench::run(&bench, &args),
     };
     done.unwrap_or_else(|error| {
         report(&error);

@@ -20,6 +20,7 @@ use tq_server::{Server, ServerConfig, TcpConfig};
 use tq_wire::address::TcpAddress;
 use tq_wire::secret_file;
 
+use crate::files;
 use crate::place;
 use crate::program::{DONE, FAILED, say};
 use crate::rendezvous::Announced;
@@ -37,6 +38,8 @@ pub(crate) fn run(settings: &Settings) -> Result<i32> {
     log(settings);
     // First, so that a signal during the start finds somebody who cleans up.
     let mut signals = Signals::take()?;
+    // Each guest is one open file, or two.
+    let files = files::raise_limit();
     let engine = Embedded::new(settings.engine())?;
     engine.set_sampler(settings.sampler()?)?;
     let about = about::About::new(settings);
@@ -74,6 +77,7 @@ pub(crate) fn run(settings: &Settings) -> Result<i32> {
         address = ready.address,
         tcp = ready.tcp_address,
         capacity = settings.capacity(),
+        files,
         "serving"
     );
     let line = ready.line();

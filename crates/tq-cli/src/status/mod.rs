@@ -11,16 +11,13 @@ mod tables;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde_json::Value;
 use tq_client::{ConnectConfig, Remote};
 use tq_wire::overview::Overview;
-use tq_wire::secret_file;
-use tq_wire::tls::TlsFiles;
 
 use crate::arguments::Question;
 use crate::program::{DONE, say};
-use crate::rendezvous;
 use crate::signals::Signals;
 
 /// Moves to the upper left corner of a terminal and clears it.
@@ -36,17 +33,9 @@ struct Found {
 
 /// Shows what a host is at; the exit status.
 pub(crate) fn run(question: &Question) -> Result<i32> {
-    let address = match &question.address {
-        Some(address) => address.clone(),
-        None => match rendezvous::announced()? {
-            Some(address) => address,
-            None => bail!(
-                "no engine is announced to the processes of this user; give --address, or start \
-                 one with `tq serve`"
-            ),
-        },
-    };
-    let config = connect_config(question)?;
+    let reach = &question.reach;
+    let address = reach.found("give --address, or start one with `tq serve`")?;
+    let config = reach.config("tq status", Duration::from_secs_f64(question.timeout))?;
     let Some(every) = question.watch else {
         let remote = Remote::connect(&address, config)?;
         if question.health {
@@ -106,21 +95,5 @@ fn found(remote: &Remote, address: &str) -> Result<Found> {
         address: address.to_owned(),
         id: about["id"].as_str().map(str::to_owned),
         overview,
-    })
-}
-
-fn connect_config(question: &Question) -> Result<ConnectConfig> {
-    let tls = TlsFiles {
-        certificate: question.tls_certificate.clone(),
-        key: question.tls_key.clone(),
-        authority: question.tls_authority.clone(),
-    };
-    let secret = question.secret_file.as_deref();
-    Ok(ConnectConfig {
-        deadline: Duration::from_secs_f64(question.timeout),
-        client_name: "tq status".to_owned(),
-        secret: secret.map(secret_file::read).transpose()?,
-        tls: (tls != TlsFiles::default()).then_some(tls),
-        ..ConnectConfig::default()
     })
 }
