@@ -4,12 +4,16 @@
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tq_proto::Result;
 use tq_wire::request_id::RequestId;
 
 /// Guests whose replies are kept; of more, those that were quiet longest are forgotten.
 const GUESTS: usize = 16_384;
+/// For so long after its last call a guest's replies are kept: many times any deadline, after which a
+/// request is made again at most. Replies to large batches are large, and guests come and go.
+const KEPT: Duration = Duration::from_secs(3600);
 
 /// A reply, once there is one. Locked while the request is carried out.
 type Reply = Arc<Mutex<Option<Box<dyn Any + Send>>>>;
@@ -23,14 +27,22 @@ pub(crate) struct Replies {
 #[derive(Default)]
 struct Known {
     guests: HashMap<u64, Guest>,
-    /// Counts calls, to tell who was quiet longest.
-    calls: u64,
+    /// When those who were quiet too long were last forgotten.
+    swept: Option<Instant>,
 }
 
-#[derive(Default)]
 struct Guest {
     replies: BTreeMap<u64, Reply>,
-    last_call: u64,
+    last_call: Instant,
+}
+
+impl Guest {
+    /// Whether a request of its is being carried out.
+    fn is_busy(&self) -> bool {
+        self.replies
+            .values()
+            .any(|reply| Arc::strong_count(reply) > 1)
+    }
 }
 
 impl Replies {
@@ -41,7 +53,7 @@ impl Replies {
         id: RequestId,
         carry_out: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        let reply = self.place(id);
+        let reply = self.place(id, Instant::now());
         // Held meanwhile, so that a request made again while it is carried out waits for it.
         let mut reply = reply.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = reply.as_ref().and_then(|known| known.downcast_ref::<T>()) {
@@ -52,17 +64,15 @@ impl Replies {
         Ok(answer)
     }
 
-    fn place(&self, id: RequestId) -> Reply {
+    fn place(&self, id: RequestId, now: Instant) -> Reply {
         let mut known = self.lock();
-        known.calls += 1;
-        let now = known.calls;
-        if known.guests.len() >= GUESTS && !known.guests.contains_key(&id.guest) {
-            let quiet = known.guests.iter().min_by_key(|(_, guest)| guest.last_call);
-            if let Some(quiet) = quiet.map(|(guest, _)| *guest) {
-                known.guests.remove(&quiet);
-            }
+        if !known.guests.contains_key(&id.guest) {
+            known.make_room(now);
         }
-        let guest = known.guests.entry(id.guest).or_default();
+        let guest = known.guests.entry(id.guest).or_insert_with(|| Guest {
+            replies: BTreeMap::new(),
+            last_call: now,
+        });
         guest.last_call = now;
         while let Some(entry) = guest.replies.first_entry()
             && *entry.key() < id.settled
@@ -74,6 +84,27 @@ impl Replies {
 
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// Before one more guest comes.
+    fn make_room(&mut self, now: Instant) {
+        // Looking at all for each that comes would cost more than they do.
+        let since = self.swept.map(|swept| now.saturating_duration_since(swept));
+        if since.is_none_or(|since| since >= KEPT / 8) {
+            self.swept = Some(now);
+            self.guests.retain(|_, guest| {
+                now.saturating_duration_since(guest.last_call) < KEPT || guest.is_busy()
+            });
+            self.guests.shrink_to(GUESTS / 64);
+        }
+        if self.guests.len() >= GUESTS {
+            let quiet = self.guests.iter().min_by_key(|(_, guest)| guest.last_call);
+            if let Some(quiet) = quiet.map(|(guest, _)| *guest) {
+                self.guests.remove(&quiet);
+            }
+        }
     }
 }
 
@@ -133,5 +164,34 @@ mod tests {
                 });
             }
         });
+    }
+
+    #[test]
+    fn guests_that_were_quiet_for_long_are_forgotten_when_others_come() {
+        let replies = Replies::default();
+        let start = Instant::now();
+        for guest in 0..1000 {
+            drop(replies.place(id(guest, 1, 1), start));
+        }
+        let busy = replies.place(id(1000, 1, 1), start);
+        drop(replies.place(id(7, 2, 2), start + KEPT / 2));
+        drop(replies.place(id(2000, 1, 1), start + KEPT));
+        let mut left: Vec<_> = replies.lock().guests.keys().copied().collect();
+        left.sort_unstable();
+        assert_eq!(left, [7, 1000, 2000]);
+        drop(busy);
+    }
+
+    #[test]
+    fn of_too_many_guests_the_one_that_was_quiet_longest_is_forgotten() {
+        let replies = Replies::default();
+        let start = Instant::now();
+        for guest in 0..=GUESTS as u64 {
+            let now = start + Duration::from_millis(guest);
+            drop(replies.place(id(guest, 1, 1), now));
+        }
+        let known = replies.lock();
+        assert_eq!(known.guests.len(), GUESTS);
+        assert!(!known.guests.contains_key(&0));
     }
 }
