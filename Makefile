@@ -114,9 +114,18 @@ format: $(VENV)/.built ## Rewrite Rust and Python sources in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+$(VENV)/.bench: benches/requirements.txt $(VENV)/.built
+	$(BIN)/python -m pip install --quiet -r $<
+	touch $@
+
+# The systems beside ours are set up by the run itself, each where it can be.
 .PHONY: bench
-bench: $(VENV)/.built ## Measure put and get on this machine
+bench: $(VENV)/.bench ## Measure beside other systems; minutes
 	$(BIN)/python benches/run.py $(ARGS)
+
+.PHONY: bench-full
+bench-full: $(VENV)/.bench ## The same with larger sizes, more clients and rounds; hours
+	$(BIN)/python benches/run.py --scale full $(ARGS)
 
 # Named one by one, or cargo would hand criterion's arguments to the tests of the libraries, too.
 .PHONY: bench-micro

@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["AIMS", "Aim", "Rounds"]
 
-#: Per package (``ours``, ``peer``) the rows of each round: ``{name: {"median": seconds, ...}}``.
+#: Per package (``ours``, ``pypi``) the rows of each round: ``{name: {"median": seconds, ...}}``.
 Rounds = dict[str, list[dict[str, dict[str, Any]]]]
 
 
@@ -32,7 +32,7 @@ class Aim:
 
     def ratios(self, rounds: Rounds) -> list[float]:
         """How many times as long the other one takes, per round; empty where it did not run."""
-        others = rounds.get("ours" if self.against else "peer", [])
+        others = rounds.get("ours" if self.against else "pypi", [])
         name = self.against or self.row
         return [
             other[name][self.statistic] / own[self.row][self.statistic]

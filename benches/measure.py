@@ -86,7 +86,7 @@ class Results:
 
     def __init__(self, scenario: str) -> None:
         self._scenario = scenario
-        self._rows: dict[str, dict[str, Any]] = {}
+        self.rows: dict[str, dict[str, Any]] = {}
 
     def add(
         self, name: str, seconds: list[float], *, size: int | None = None, operations: int = 1
@@ -104,7 +104,15 @@ class Results:
             row["bytes"] = size
         if operations != 1:
             row["operations"] = operations
-        self._rows[name] = row
+        self.rows[name] = row
+
+    def value(self, name: str, value: float, unit: str) -> None:
+        """Records something that is no time."""
+        self.rows[name] = {"n": 1, "value": value, "unit": unit}
+
+    def failed(self, name: str, reason: str) -> None:
+        """Records why a row is missing."""
+        self.rows[name] = {"failed": reason.strip()[-2000:]}
 
     def write(self, path: Path) -> None:
         """Writes the rows as JSON."""
@@ -113,6 +121,6 @@ class Results:
             "scenario": self._scenario,
             "package": name,
             "version": importlib.metadata.version(name),
-            "rows": self._rows,
+            "rows": self.rows,
         }
         path.write_text(json.dumps(content, indent=1) + "\n")

@@ -11,7 +11,9 @@ from tensordict import NonTensorStack, TensorDict
 __all__ = [
     "GIB",
     "MIB",
+    "PATCH",
     "Payload",
+    "batch_of",
     "dense_fields",
     "images",
     "jagged",
@@ -93,6 +95,47 @@ def nested_images(count: int, seed: int = 0) -> Payload:
     made = images(count, seed)
     batch = TensorDict({"field_0": NonTensorStack(*made)}, batch_size=[count])
     return batch, size_of_images(made)
+
+
+#: Rows of a batch of so many bytes, as they are seen in training: many tokens, few images.
+_ROWS = {MIB: 16, 64 * MIB: 256, 512 * MIB: 1024, GIB: 1024, 4 * GIB: 2048}
+
+
+def batch_of(kind: str, size: int) -> Payload:
+    """A batch of about ``size`` bytes: ``dense``, ``jagged``, ``strings``, ``image dicts``,
+    ``mixed`` (a quarter of each), or ``<number> fields``, all dense.
+    """
+    rows = _ROWS.get(size, 256)
+    if kind == "dense":
+        return dense_fields(rows, size // rows, 1)
+    if kind == "jagged":
+        return jagged(rows, size // rows)
+    if kind == "strings":
+        return texts(rows, size // rows)
+    if kind == "image dicts":
+        # 2.5 MB each on average.
+        return nested_images(max(1, round(size / 2.5e6)))
+    if kind == "mixed":
+        return _mixed(rows, size)
+    return dense_fields(rows, size // rows, int(kind.partition(" ")[0]))
+
+
+def _mixed(rows: int, size: int) -> Payload:
+    """A dense, a jagged, a text field and one of small image dicts, a quarter of the bytes each."""
+    quarter = size // 4
+    row = quarter // rows
+    dense, jag, text = (make(rows, row)[0]["field_0"] for make in (_dense_field, jagged, texts))
+    patches = max(1, row // 4 // PATCH)
+    pixels = np.random.default_rng(1).random((rows, patches, PATCH), np.float32)
+    dicts = [
+        {"pixel_values": torch.from_numpy(one), "grid": torch.tensor([1, 2])} for one in pixels
+    ]
+    columns = {"dense": dense, "jagged": jag, "text": text, "images": NonTensorStack(*dicts)}
+    return TensorDict(columns, batch_size=[rows]), 3 * quarter + pixels.nbytes + 16 * rows
+
+
+def _dense_field(rows: int, row_bytes: int) -> Payload:
+    return dense_fields(rows, row_bytes, 1)
 
 
 def rows_of(column: Any) -> list[Any]:

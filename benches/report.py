@@ -1,144 +1,212 @@
-"""The Markdown of a record: a table of the aims, and one of the measurements per scenario."""
+"""The page of a record: what was measured where, tables and charts."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-from aims import AIMS, Aim, Rounds
+from charts import draw
+from findings import BESIDE, GROUPS, TITLES, Findings
+from one_process_tables import aims, measurements
+from tables import rate, ratio, short, spread, table, times
 
-__all__ = ["page", "tables"]
+__all__ = ["write_page"]
 
-_INTRODUCTION = """\
-# Benchmarks
+HERE = Path(__file__).resolve().parent
 
-`make bench` measures this package beside the PyPI package `TransferQueue` 0.1.11, with the same
-scripts, the same seeded data and the public API only. Every script checks the content that came
-back before it writes a figure.
-
-```console
-$ make bench                                        # installs the PyPI package into .venv-peer
-$ make bench ARGS='--peer /path/to/python'          # an interpreter that has it already
-$ make bench ARGS='--no-peer'                       # ours alone
-$ make bench ARGS='--only codec_small --rounds 9'   # one scenario, more rounds
-$ make bench ARGS='--page'                          # also rewrites this page
-```
-
-The packages take turns, a new process for each (PyPI, ours, PyPI, ours, ...). A figure is the
-median over the rounds of each process's median, with the smallest and the largest in brackets; a
-ratio is taken within each round, and its median stands here. Ours runs embedded, without Ray. The
-PyPI package runs as it does by default: its controller and two storage units are Ray actors on
-the same host. "Copy" is `numpy.copyto` into memory whose pages have been touched, in turns with
-what stands beside it.
-
-**Only ratios of one run mean something.** The times are of one machine on one day; another machine,
-or the same one under load, gives others. Each run is kept as JSON in `benches/record/`.
-"""
-
-_TITLES = {
-    "codec_large": "Codec: 400 image dicts of 1 to 4 MB",
-    "codec_small": "Codec: 10,000 tensors of 1 KiB",
-    "kv_single": "One sample of 1 KiB; import and init",
-    "kv_batch": "Batches of 10,000 samples; a listing of 100,000 keys",
-    "control": "Metadata of a batch, selections, waits",
-    "kv_large": "1 GiB at once",
-}
-
-
-def page(record: dict[str, Any] | None) -> str:
-    """The whole page; without tables where nothing has been recorded."""
-    return _INTRODUCTION if record is None else f"{_INTRODUCTION}\n{tables(record)}"
+#: Scenario, heading, and what its table shows.
+SECTIONS = (
+    (
+        "transfer",
+        "One batch between two processes",
+        "The batch is put by one process and got by another; a get counts until a byte of every page "
+        'has been read. "copy" is a plain copy of as many bytes into touched memory.',
+    ),
+    ("fields", "The same bytes as more fields", "One batch of dense rows, cut into fields."),
+    ("latency", "One sample of 1 KiB", "One process puts, another gets."),
+    ("keys", "Many small samples", "Four fields of 256 bytes and a tag per sample."),
+    (
+        "waiting",
+        "Waiting for a put",
+        "From the beginning of the put to the instant at which the other process has what it waited "
+        "for. 0.1.11 looks every five seconds.",
+    ),
+    (
+        "clients",
+        "Many clients at once",
+        "Threads of two worker processes; a turn is a put, a get with a look at the content, and a "
+        "clear. Connections are those of `tq bench clients`.",
+    ),
+    (
+        "memory",
+        "Memory",
+        "Proportional set size of all processes of the system above what it was before the first put.",
+    ),
+    ("growth", "A growing partition", "Batches of 1,000 samples of a small field."),
+)
 
 
-def tables(record: dict[str, Any]) -> str:
-    """The tables of a record."""
-    scenarios: dict[str, Rounds] = record["scenarios"]
-    parts = ["## Where and when", _where(record), "## Aims", _aims(scenarios)]
-    if not record["peer"]:
-        parts.insert(2, "The PyPI package did not run, so nothing is compared with it.")
-    for scenario, rounds in scenarios.items():
-        parts += [f"## {_TITLES[scenario]}", _measurements(rounds)]
-    return "\n\n".join(parts) + "\n"
+def write_page(record: dict[str, Any], folder: Path) -> Path:
+    """Writes `index.md` and its charts into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    findings = Findings(record)
+    pictures = draw(findings, folder)
+    parts = [(HERE / "introduction.md").read_text().rstrip()]
+    parts += ["## Where and when", where(record)]
+    parts += ["## A training step", *rl_step(findings, pictures)]
+    for scenario, heading, text in SECTIONS:
+        rows = findings.rows(scenario)
+        if not rows:
+            continue
+        parts += [f"## {heading}", text, *pictures.get(scenario, [])]
+        parts += [scenario_table(findings, scenario, rows, group) for group in GROUPS]
+    if record["limits"]:
+        parts += ["## What the machine can do", limits(record["limits"])]
+    if record["starts"]:
+        parts += ["## Importing the package", starts(record["starts"])]
+    if record["scripts"]:
+        parts += ["## Inside one process", (HERE / "one_process" / "introduction.md").read_text()]
+        parts += [aims(record["scripts"]), *measurements(record["scripts"])]
+    parts += ["## What is missing", missing(findings)]
+    page = folder / "index.md"
+    page.write_text("\n\n".join(part.rstrip() for part in parts if part) + "\n")
+    return page
 
 
-def _where(record: dict[str, Any]) -> str:
+def where(record: dict[str, Any]) -> str:
     environment = record["environment"]
     lines = [
-        f"- {record['date']}, commit {record['commit']}",
+        f"- {record['date']}, commit {record['commit']}, scale `{record['scale']}`, "
+        f"{record['seconds']} s in all",
         f"- {environment['cpu']}, {environment['cores']} cores, {environment['memory_gib']} GiB, "
         f"Linux {environment['kernel']}, load before the run {environment['load_before']}",
     ]
-    for package, versions in environment["versions"].items():
-        found = ", ".join(f"{name} {version}" for name, version in versions.items())
-        lines.append(f"- {package}: {found}")
+    versions = next(iter(environment["versions"].values()), {})
+    lines.append("- " + ", ".join(f"{name} {version}" for name, version in versions.items()))
     return "\n".join(lines)
 
 
-def _aims(scenarios: dict[str, Rounds]) -> str:
-    rows = []
-    for aim in AIMS:
-        ratios = aim.ratios(scenarios[aim.scenario]) if aim.scenario in scenarios else []
-        if ratios:
-            rows.append(_aim_row(aim, ratios))
-    return _table(("aim: times as fast", "at least", "found", "met"), rows)
-
-
-def _aim_row(aim: Aim, ratios: Sequence[float]) -> tuple[str, ...]:
-    found = statistics.median(ratios)
-    spread = f"{_short(found)} [{_short(min(ratios))}, {_short(max(ratios))}]"
-    return aim.text, _short(aim.least), spread, "yes" if found >= aim.least else "**no**"
-
-
-def _measurements(rounds: Rounds) -> str:
-    peer = rounds.get("peer", [])
-    rows = []
-    for name, first in rounds["ours"][0].items():
-        for statistic in ("median", "p99"):
-            if statistic not in first:
+def rl_step(findings: Findings, pictures: dict[str, list[str]]) -> list[str]:
+    """One row per system, one column per step; then one column per stage."""
+    names = [name for name in findings.rows("rl_step") if name.endswith(": total")]
+    if not names:
+        return ["Not measured."]
+    parts = [*pictures.get("rl_step", [])]
+    for content in dict.fromkeys(name.partition(", step")[0] for name in names):
+        totals = [name for name in names if name.startswith(f"{content}, step")]
+        steps = [name.removeprefix(f"{content}, step ").removesuffix(": total") for name in totals]
+        size = findings.row(findings.systems[0], "rl_step", totals[0])[0]["bytes"]
+        parts.append(f"### {content.capitalize()}: {short(size / 1e6)} MB per step, ms")
+        rows = []
+        for system in findings.systems:
+            found = [findings.median(system, "rl_step", name) for name in totals]
+            if any(value is None for value in found):
                 continue
-            ours = [one[name][statistic] for one in rounds["ours"]]
-            theirs = [one[name][statistic] for one in peer if name in one]
-            ratios = [b / a for a, b in zip(ours, theirs, strict=False)]
-            rows.append(
-                (
-                    name if statistic == "median" else f"{name} ({statistic})",
-                    _times(theirs),
-                    _times(ours),
-                    f"{_short(statistics.median(ratios))} x" if ratios else "",
-                    _rate(first, ours) if statistic == "median" else "",
-                )
-            )
-    return _table(("", "PyPI", "ours", "ratio", "ours, rate"), rows)
+            seconds = [value for value in found if value is not None]
+            own = BESIDE.get(system, system)
+            beside = [findings.median(own, "rl_step", name) for name in totals]
+            ratios = [a / b for a, b in zip(seconds, beside, strict=True) if b]
+            shown = ratio(statistics.median(ratios)) if own != system and ratios else ""
+            cells = [short(value * 1e3) for value in seconds]
+            median = f"**{short(statistics.median(seconds) * 1e3)}**"
+            rows.append((TITLES[system], *cells, median, shown))
+        parts.append(table(("", *[f"step {step}" for step in steps], "median", "× ours"), rows))
+        parts.append(stages(findings, content, steps))
+    return parts
 
 
-def _times(seconds: Sequence[float]) -> str:
+def stages(findings: Findings, content: str, steps: list[str]) -> str:
+    found = [
+        name.partition(": ")[2]
+        for name in findings.rows("rl_step")
+        if name.startswith(f"{content}, step {steps[0]}: ")
+    ]
+    rows = []
+    for system in findings.systems:
+        cells = []
+        for stage in found:
+            values = [
+                value
+                for step in steps
+                for value in findings.values(system, "rl_step", f"{content}, step {step}: {stage}")
+            ]
+            cells.append(times(values))
+        if any(cells):
+            rows.append((TITLES[system], *cells))
+    return table(("stage", *found), rows)
+
+
+def scenario_table(
+    findings: Findings, scenario: str, rows: list[str], group: tuple[str, ...]
+) -> str:
+    """A row per measurement, a column per system; beside each time how many times as long as ours
+    on the same backend. Empty where none of the group was measured.
+    """
+    systems = [
+        system for system in group if any(findings.row(system, scenario, name) for name in rows)
+    ]
+    if not systems:
+        return ""
+    lines = []
+    for name in rows:
+        statistics_ = ["median"]
+        if any("p99" in row for system in systems for row in findings.row(system, scenario, name)):
+            statistics_.append("p99")
+        for what in statistics_:
+            label = name if what == "median" else f"{name} (p99)"
+            cells = [cell(findings, system, scenario, name, what) for system in systems]
+            if any(cells):
+                lines.append((label, *cells))
+    return table(("", *[TITLES[system] for system in systems]), lines)
+
+
+def cell(findings: Findings, system: str, scenario: str, name: str, what: str) -> str:
+    found = findings.row(system, scenario, name)
+    if not found:
+        return "–" if findings.reason(system, scenario, name) else ""
+    if "value" in found[0]:
+        return spread([row["value"] for row in found], found[0]["unit"])
+    seconds = findings.values(system, scenario, name, what)
     if not seconds:
         return ""
     middle = statistics.median(seconds)
-    factor, unit = next(
-        (factor, unit)
-        for limit, factor, unit in ((1e-3, 1e6, "µs"), (1, 1e3, "ms"), (float("inf"), 1, "s"))
-        if middle < limit
-    )
-    shown = [_short(value * factor) for value in (middle, min(seconds), max(seconds))]
-    return f"{shown[0]} {unit} [{shown[1]}, {shown[2]}]"
+    shown = times(seconds)
+    if what == "median" and "bytes" in found[0]:
+        shown = f"{rate(found[0]['bytes'], middle)}"
+    own = BESIDE.get(system)
+    compares = own is not None and not name.endswith(": copy")
+    beside = findings.values(own, scenario, name, what) if own and compares else []
+    if beside:
+        shown += f"; {ratio(middle / statistics.median(beside))}"
+    return shown
 
 
-def _rate(row: dict[str, Any], seconds: Sequence[float]) -> str:
-    middle = statistics.median(seconds)
-    if "operations" in row:
-        return f"{_short(middle / row['operations'] * 1e9)} ns each"
-    return f"{_short(row['bytes'] / middle / 2**30)} GiB/s" if "bytes" in row else ""
+def limits(rounds: list[dict[str, Any]]) -> str:
+    rows = []
+    for name, first in rounds[0].items():
+        if "failed" in first:
+            rows.append((name, first["failed"], ""))
+            continue
+        seconds = [one[name]["median"] for one in rounds if name in one]
+        rows.append((name, times(seconds), rate(first["bytes"], statistics.median(seconds))))
+    return table(("", "median", ""), rows)
 
 
-def _short(value: float) -> str:
-    """Three significant digits, without an exponent."""
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
+def starts(found: dict[str, list[float]]) -> str:
+    rows = [(TITLES[package], times(seconds)) for package, seconds in found.items() if seconds]
+    text = table(("beyond PyTorch and tensordict", "new interpreter"), rows)
+    if len(found) == 2:
+        ours, theirs = (statistics.median(found[name]) for name in ("ours", "pypi"))
+        text += f"\n\n0.1.11 takes {ratio(theirs / ours)} as long."
+    return text
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def missing(findings: Findings) -> str:
+    rows = [
+        (TITLES[name], "not set up", reason) for name, reason in findings.record["missing"].items()
+    ]
+    rows += [(TITLES[system], scenario, reason) for system, scenario, reason in findings.problems()]
+    if not rows:
+        return "Nothing: every system was set up and every scenario ran."
+    return table(("system", "scenario", "reason"), rows)

@@ -1,6 +1,7 @@
 """Fixtures that all Python tests share."""
 
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -28,6 +29,14 @@ def tq_limited():
 
     yield start
     transfer_queue.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_works():
+    """A shell that starts the tests in the background has them ignore SIGINT, and what they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,30 @@
+"""The same bytes as 1, 8, 32 and 128 fields: the cost must not follow the number of fields."""
+
+from __future__ import annotations
+
+from session_state import Session
+
+from scenarios.transfer import clear, forget, get, load, put
+
+__all__ = ["run"]
+
+FIELDS = (1, 8, 32, 128)
+TIMES = 3
+
+
+def run(session: Session) -> None:
+    for count in FIELDS:
+        kind = f"{count} fields"
+        rows, size = session.workers.call(0, load, kind, session.scale.fields_bytes)
+        session.workers.call(1, load, kind, session.scale.fields_bytes)
+        puts, gets = [], []
+        for turn in range(TIMES + 1):
+            where = f"{kind} {turn}"
+            puts.append(session.workers.call(0, put, where))
+            gets.append(session.workers.call(1, get, where, turn == 0))
+            session.workers.call(0, clear, where)
+        name = "1 field" if count == 1 else kind
+        session.results.add(f"{name}: put", puts[1:], size=size, operations=rows)
+        session.results.add(f"{name}: get", gets[1:], size=size, operations=rows)
+        for worker in (0, 1):
+            session.workers.call(worker, forget)

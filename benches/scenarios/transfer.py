@@ -1,0 +1,108 @@
+"""One batch, put by one process and got by another: by kind and size, beside a plain copy.
+
+A get counts until one byte of every page has been read.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import defaultdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+from contents import check, touch
+from measure import timed, timed_result
+from payloads import MIB, batch_of
+from session_state import Session
+from workers import Worker
+
+__all__ = ["clear", "get", "load", "put", "rows", "run"]
+
+LARGE = 256 * MIB
+
+
+def run(session: Session) -> None:
+    writer, reader = 0, 1
+    for size, times in session.scale.sizes.items():
+        kinds = session.scale.large_kinds if size > LARGE else KINDS
+        for kind in kinds:
+            name = f"{kind}, {size // MIB:,} MiB"
+            try:
+                measure(session, kind, size, times, name, writer, reader)
+            except RuntimeError as error:
+                session.results.failed(name, str(error))
+            for worker in (writer, reader):
+                session.workers.call(worker, forget)
+
+
+KINDS = ("dense", "jagged", "image dicts", "strings", "mixed")
+
+
+def measure(
+    session: Session, kind: str, size: int, times: int, name: str, writer: int, reader: int
+) -> None:
+    count, bytes_ = session.workers.call(writer, load, kind, size)
+    session.workers.call(reader, load, kind, size)
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for turn in range(times + 1):
+        where = f"{name} {turn}"
+        taken = {
+            "copy": session.workers.call(writer, copy, min(bytes_, LARGE)) * max(1, bytes_ / LARGE),
+            "put": session.workers.call(writer, put, where),
+            "get": session.workers.call(reader, get, where, turn == 0),
+            "clear": session.workers.call(writer, clear, where),
+        }
+        for what, value in taken.items() if turn else ():
+            seconds[what].append(value)
+    for what, values in seconds.items():
+        session.results.add(
+            f"{name}: {what}", values, size=bytes_ if what != "clear" else None, operations=count
+        )
+
+
+def load(worker: Worker, kind: str, size: int) -> tuple[int, int]:
+    """Makes the batch; rows and bytes."""
+    batch, bytes_ = batch_of(kind, size)
+    worker.kept["batch"] = batch
+    worker.kept["keys"] = [f"key_{row}" for row in range(batch.batch_size[0])]
+    return len(worker.kept["keys"]), bytes_
+
+
+def rows(worker: Worker) -> list[str]:
+    keys: list[str] = worker.kept["keys"]
+    return keys
+
+
+def put(worker: Worker, where: str) -> float:
+    gc.collect()
+    return timed(partial(worker.store.put, where, rows(worker), worker.kept["batch"], None))
+
+
+def get(worker: Worker, where: str, compare: bool) -> float:
+    gc.collect()
+    work = partial(worker.store.get, where, rows(worker))
+    seconds, read = timed_result(work)
+    seconds += timed(partial(touch, read))
+    if compare:
+        check(worker.kept["batch"], read)
+    del read
+    return seconds
+
+
+def clear(worker: Worker, where: str) -> float:
+    return timed(partial(worker.store.clear, where, rows(worker)))
+
+
+def copy(worker: Worker, size: int) -> float:
+    """A plain copy of as many bytes, by one thread into memory whose pages have been touched."""
+    buffers: tuple[Any, Any] | None = worker.kept.get("buffers")
+    if buffers is None or buffers[0].nbytes != size:
+        buffers = np.full(size, 1, np.uint8), np.full(size, 2, np.uint8)
+        worker.kept["buffers"] = buffers
+    return timed(partial(np.copyto, buffers[1], buffers[0]))
+
+
+def forget(worker: Worker) -> None:
+    worker.kept.clear()
+    gc.collect()
