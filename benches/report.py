@@ -20,17 +20,21 @@ SECTIONS = (
     (
         "transfer",
         "One batch between two processes",
-        "The batch is put by one process and got by another; a get counts until a byte of every page "
-        'has been read. "copy" is a plain copy of as many bytes into touched memory.',
+        "The batch is put by one process and got by another; a get counts until a byte of every "
+        'page has been read. "copy" is a plain copy of as many bytes into touched memory.',
     ),
     ("fields", "The same bytes as more fields", "One batch of dense rows, cut into fields."),
     ("latency", "One sample of 1 KiB", "One process puts, another gets."),
-    ("keys", "Many small samples", "Four fields of 256 bytes and a tag per sample."),
+    (
+        "keys",
+        "Many small samples",
+        "Four fields of 256 bytes and a tag per sample. Times are per sample.",
+    ),
     (
         "waiting",
         "Waiting for a put",
-        "From the beginning of the put to the instant at which the other process has what it waited "
-        "for. 0.1.11 looks every five seconds.",
+        "From the beginning of the put to the instant at which the other process has what it "
+        "waited for. 0.1.11 looks every five seconds.",
     ),
     (
         "clients",
@@ -41,9 +45,14 @@ SECTIONS = (
     (
         "memory",
         "Memory",
-        "Proportional set size of all processes of the system above what it was before the first put.",
+        "Proportional set size of all processes of the system, above what it was before the "
+        "first put.",
     ),
-    ("growth", "A growing partition", "Batches of 1,000 samples of a small field."),
+    (
+        "growth",
+        "A growing partition",
+        "Batches of 1,000 samples of a small field. Times are per sample.",
+    ),
 )
 
 
@@ -52,7 +61,7 @@ def write_page(record: dict[str, Any], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     findings = Findings(record)
     pictures = draw(findings, folder)
-    parts = [(HERE / "introduction.md").read_text().rstrip()]
+    parts = [(HERE / "introduction.txt").read_text().rstrip()]
     parts += ["## Where and when", where(record)]
     parts += ["## A training step", *rl_step(findings, pictures)]
     for scenario, heading, text in SECTIONS:
@@ -66,7 +75,7 @@ def write_page(record: dict[str, Any], folder: Path) -> Path:
     if record["starts"]:
         parts += ["## Importing the package", starts(record["starts"])]
     if record["scripts"]:
-        parts += ["## Inside one process", (HERE / "one_process" / "introduction.md").read_text()]
+        parts += ["## Inside one process", (HERE / "one_process" / "introduction.txt").read_text()]
         parts += [aims(record["scripts"]), *measurements(record["scripts"])]
     parts += ["## What is missing", missing(findings)]
     page = folder / "index.md"
@@ -171,7 +180,8 @@ def cell(findings: Findings, system: str, scenario: str, name: str, what: str) -
     if not seconds:
         return ""
     middle = statistics.median(seconds)
-    shown = times(seconds)
+    operations = found[0].get("operations", 1)
+    shown = times([value / operations for value in seconds])
     if what == "median" and "bytes" in found[0]:
         shown = f"{rate(found[0]['bytes'], middle)}"
     own = BESIDE.get(system)

@@ -42,7 +42,7 @@ KINDS = ("dense", "jagged", "image dicts", "strings", "mixed")
 def measure(
     session: Session, kind: str, size: int, times: int, name: str, writer: int, reader: int
 ) -> None:
-    count, bytes_ = session.workers.call(writer, load, kind, size)
+    _, bytes_ = session.workers.call(writer, load, kind, size)
     session.workers.call(reader, load, kind, size)
     seconds: dict[str, list[float]] = defaultdict(list)
     for turn in range(times + 1):
@@ -56,9 +56,8 @@ def measure(
         for what, value in taken.items() if turn else ():
             seconds[what].append(value)
     for what, values in seconds.items():
-        session.results.add(
-            f"{name}: {what}", values, size=bytes_ if what != "clear" else None, operations=count
-        )
+        size_moved = bytes_ if what != "clear" else None
+        session.results.add(f"{name}: {what}", values, size=size_moved)
 
 
 def load(worker: Worker, kind: str, size: int) -> tuple[int, int]:
