@@ -7,8 +7,10 @@ use tq_proto::Result;
 
 use crate::calls::{Host, jagged, keys, names, request, tags, unit};
 use crate::clock::Clock;
+use crate::random::Random;
 
 const PARTITION: &str = "train";
+const TASK: &str = "task";
 const HELD: usize = 1_000_000;
 const FILL: usize = 10_000;
 const ROUNDS: usize = 15;
@@ -75,7 +77,7 @@ impl Times {
     }
 }
 
-/// `held` samples of `fields` fields.
+/// `held` samples of `fields` fields, of which about half are ready for the task.
 fn filled(held: usize, fields: usize) -> Result<Host> {
     let mut host = Host::new()?;
     for from in (0..held).step_by(FILL) {
@@ -84,6 +86,12 @@ fn filled(held: usize, fields: usize) -> Result<Host> {
         let (keys, tags) = (keys(from, count), tags(from, count));
         host.put_keys(PARTITION, &keys, &updates, tags, unit(from / FILL))?;
     }
+    // What is ready in a job that runs lies scattered, as samples are done in no order.
+    let mut random = Random::new(11);
+    let mut half = host.controller.all_indexes(PARTITION)?;
+    half.retain(|_| random.below(2) == 0);
+    host.controller
+        .claim(PARTITION, TASK, &names(fields), &half, &half, false)?;
     Ok(host)
 }
 
@@ -99,9 +107,15 @@ fn measure(
         Caches::Cold => 1,
     };
     let mut times = Times::new(caches);
+    let mut random = Random::new(rows as u64);
     for round in 0..ROUNDS {
         let from = |call: usize| held + (round * calls + call) * rows;
         let new: Vec<_> = (0..calls).map(|call| keys(from(call), rows)).collect();
+        let mut any_rows = || {
+            let any = (0..rows).map(|_| format!("sample_{}", random.below(held)));
+            any.collect::<Vec<_>>()
+        };
+        let shuffled: Vec<_> = (0..calls).map(|_| any_rows()).collect();
         let updates = jagged(&names, rows, round)?;
         let given: Vec<_> = (0..calls).map(|call| tags(from(call), rows)).collect();
         times.time("put", calls, || {
@@ -111,9 +125,9 @@ fn measure(
         })?;
         times.time("get", calls, || {
             let find = |keys: &Vec<String>| host.find(PARTITION, keys, &names).map(drop);
-            new.iter().try_for_each(find)
+            shuffled.iter().try_for_each(find)
         })?;
-        let asked = request(PARTITION, "task", &names, rows);
+        let asked = request(PARTITION, TASK, &names, rows);
         let batches = times.time("claim", calls, || {
             (0..calls)
                 .map(|_| host.claim(&asked))
@@ -136,7 +150,7 @@ fn measure(
         })?;
         for indexes in &claimed {
             let controller = &mut host.controller;
-            controller.reset_consumption(PARTITION, Some("task"), Some(indexes));
+            controller.reset_consumption(PARTITION, Some(TASK), Some(indexes));
         }
         times.time("clear", calls, || {
             for keys in &new {
