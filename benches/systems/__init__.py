@@ -4,6 +4,7 @@
 |---|---|
 | `base` | what a system and a store are |
 | `gateways` | both packages that are imported as `transfer_queue`, on each backend |
+| `ray_actor` | what the two share that are an actor of Ray |
 | `one_driver` | every batch pickled through one process, as a trainer without a gateway does |
 | `ray_objects` | Ray's object store, used by hand |
 | `redis_values` | Redis, a pickled value per sample and field |
