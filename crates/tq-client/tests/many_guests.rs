@@ -7,7 +7,7 @@ mod common;
 use std::thread;
 
 use common::{Host, eventually, get, is_empty, keys, put};
-use tq_client::Engine;
+use tq_client::{ConnectConfig, Engine};
 use tq_proto::ErrorKind;
 
 const GUESTS: usize = 50;
@@ -24,6 +24,36 @@ fn fifty_guests_see_whole_batches_and_their_own_bytes() {
     });
     host.engine.clear_partition("common").unwrap();
     eventually("the end of all sessions", || is_empty(&host.engine));
+}
+
+#[test]
+fn connections_beside_each_other_are_guests_of_their_own() {
+    let host = Host::new();
+    let first = host.connect();
+    let beside = || {
+        let config = ConnectConfig {
+            deadline: common::LIMIT,
+            ..ConnectConfig::default()
+        };
+        first.connect_beside(&host.address(), config).unwrap()
+    };
+    let (one, other) = (beside(), beside());
+    assert_eq!(first.overview().unwrap().guests.len(), 2);
+    one.close();
+    eventually("the end of one session", || {
+        first.overview().unwrap().guests.len() == 1
+    });
+    let engine = Engine::There(other);
+    put(&engine, "beside", &keys(0..4), "x", 48 << 10, 7).unwrap();
+    check(
+        &get(&engine, "beside", &keys(0..4), "x").unwrap(),
+        48 << 10,
+        Some(7),
+    );
+    first.close();
+    let refused = first.connect_beside(&host.address(), ConnectConfig::default());
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(engine.clear_partition("beside").unwrap(), Some(4));
 }
 
 fn guest(engine: &Engine, number: usize) {
