@@ -53,7 +53,7 @@ pub(super) fn run(ground: &mut Ground, asked: &Clients) -> Result<()> {
         }
         outcomes.push(outcome);
     }
-    if !ground.common.json {
+    if !ground.common.json && !outcomes.is_empty() {
         ground.say(&outcome::tables(&outcomes))?;
     }
     Ok(())
