@@ -118,10 +118,11 @@ def connections(session: Session) -> None:
         line = json.loads(done.stdout.strip().splitlines()[-1])
         session.results.value(f"{label}: operations a second", line["operations_per_second"], "1/s")
         session.results.value(f"{label}: errors", line["errors"], "")
-        session.results.value(f"{label}: lost updates", line["lost_updates"], "")
+        session.results.value(f"{label}: lost updates", line["lost"] + line["wrong"], "")
 
 
 def address_of(worker: Worker) -> str:
     """Where the driver's engine is: what the package leaves to the processes that it starts."""
     del worker
-    return os.environ["TQ_PARENT_ADDRESS"]
+    # Prefixed with the number of the process that set it.
+    return os.environ["TQ_PARENT_ADDRESS"].partition(":")[2]

@@ -33,7 +33,7 @@ def tq_limited():
 
 @pytest.fixture(scope="session", autouse=True)
 def _ctrl_c_works():
-    """A shell that starts the tests in the background has them ignore SIGINT, and what they start."""
+    """A shell that starts the tests in the background has them ignore SIGINT."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
