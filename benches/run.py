@@ -62,6 +62,7 @@ def main() -> None:
         for system in [*ready[number % 2 :], *ready[: number % 2]] if shared else []:
             found = session(system, places[system], shared, options.scale)
             record["sessions"][system].append(found)
+            write(record, options)
         if "limits" in options.only:
             # Mooncake's own calls need what its systems need.
             place = places.get("ours_mooncake", Place())
@@ -139,14 +140,21 @@ def alternate(name: str, places: dict[str, Place], options: argparse.Namespace) 
 
 def keep(record: dict[str, Any], options: argparse.Namespace) -> None:
     """Writes the record, and the page where it is asked for."""
-    path = options.out or HERE / "record" / f"{record['date'][:10]}-{machine_name()}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    path = write(record, options)
     print(f"{record['seconds']} s in all; kept in {path}")
     folder = ROOT / "docs" / "benchmarks" if options.page else path.parent / path.stem
     print(f"Tables and charts: {write_page(record, folder)}")
     if options.compare:
         print(compared(json.loads(options.compare.read_text()), record))
+
+
+def write(record: dict[str, Any], options: argparse.Namespace) -> Path:
+    """Writes what has been measured so far; a run that is stopped has not been for nothing."""
+    name = f"{record['date'][:10]}-{machine_name()}.json"
+    path: Path = options.out or HERE / "record" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    return path
 
 
 def commit() -> str:

@@ -16,7 +16,7 @@ __all__ = ["run"]
 BATCH = 1_000
 PARTITION = "growth"
 #: A system that needs longer for its next size than this is not asked for it.
-PATIENCE = 30.0
+PATIENCE = 8.0
 #: Puts and gets that are measured at each size.
 TIMES = 7
 

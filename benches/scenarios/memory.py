@@ -19,7 +19,7 @@ __all__ = ["run"]
 
 CYCLE_BYTES = 64 * MIB
 #: Memory that is given back in the background gets this long.
-SETTLING = 2.0
+SETTLING = 1.0
 
 
 def run(session: Session) -> None:

@@ -24,7 +24,7 @@ __all__ = ["run"]
 Wait = Callable[..., float]
 
 #: Waits of the PyPI package: each takes seconds.
-FEW = 3
+FEW = 2
 #: Systems whose controller is measured; a backend changes nothing about waiting.
 MEASURED = ("ours", "ours_ray", "pypi", "redis")
 IDLE_SECONDS = 2.0
