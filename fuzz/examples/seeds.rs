@@ -8,10 +8,12 @@ use std::path::Path;
 use tq_codec::{PackedView, Value};
 use tq_fuzz::join_header_input;
 use tq_proto::DType;
+use tq_wire::direct::Frame;
+use tq_wire::proto::CallHead;
 
 fn main() -> io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
-    for target in ["view", "view_sealed", "header", "roundtrip"] {
+    for target in ["view", "view_sealed", "header", "roundtrip", "direct"] {
         fs::create_dir_all(root.join(target))?;
     }
     for (name, value) in values() {
@@ -35,6 +37,9 @@ fn main() -> io::Result<()> {
             root.join("header").join(name),
             join_header_input(&[8], &header),
         )?;
+    }
+    for (name, frame) in direct_calls()? {
+        fs::write(root.join("direct").join(name), [&[17], &frame[..]].concat())?;
     }
     // Bytes that choose each variant of a tree in turn; the fuzzer finds the rest.
     for variant in 0u8..23 {
@@ -135,6 +140,36 @@ fn values() -> Vec<(&'static str, Value)> {
             (0..1000).fold(Value::Null, |inner, _| Value::List(vec![inner])),
         ),
     ]
+}
+
+fn direct_calls() -> io::Result<Vec<(&'static str, Vec<u8>)>> {
+    let head = |path: &str, headers: &[(&str, &str)]| CallHead {
+        path: path.into(),
+        names: headers.iter().map(|(name, _)| (*name).into()).collect(),
+        values: headers.iter().map(|(_, value)| (*value).into()).collect(),
+    };
+    let path = "/transferqueue.v1.Gateway/Put";
+    let calls = [
+        (
+            "request",
+            head(path, &[("tq-request", "1.2.2")]),
+            &[0, 0, 0, 0, 2, 8, 1][..],
+        ),
+        ("answer", head("", &[]), &[0; 5]),
+        (
+            "refusal",
+            head("", &[("grpc-status", "3"), ("grpc-message", "no")]),
+            &[],
+        ),
+        ("lie-header", head("", &[("a b", "\n")]), &[]),
+    ];
+    calls
+        .into_iter()
+        .map(|(name, head, message)| {
+            let frame = Frame::write(&head, message).map_err(io::Error::other)?;
+            Ok((name, frame))
+        })
+        .collect()
 }
 
 /// Headers with one lie each; the one frame has eight bytes.

@@ -1,9 +1,12 @@
 //! The one place where error kinds become Python exceptions.
 
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyModule;
 use tq_proto::{Error, ErrorKind};
+
+use crate::interrupts::take_raised;
 
 /// Name of the exception class in `transfer_queue.errors` for a kind. Each also inherits the builtin
 /// that a Python user would catch.
@@ -28,6 +31,9 @@ const fn class_name(kind: ErrorKind) -> &'static str {
 
 /// The exception for an error, with its message, context and cause.
 pub(crate) fn to_python(py: Python<'_>, error: &Error) -> PyErr {
+    if error.kind() == ErrorKind::Interrupted {
+        return take_raised().unwrap_or_else(|| PyKeyboardInterrupt::new_err(error.to_string()));
+    }
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let class = MODULE
         .get_or_try_init(py, || py.import("transfer_queue.errors").map(Bound::unbind))

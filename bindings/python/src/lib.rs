@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `fence` | the unsafe: buffer protocol, DLPack, raw copies |
 //! | `errors` | error kinds as Python exceptions |
+//! | `interrupts` | signals that come while a host is waited for |
 //! | `codec` | Python values to packed buffers and back |
 //! | `engine` | the embedded engine |
 //! | `program` | the program `tq` |
@@ -15,6 +16,7 @@ mod codec;
 mod engine;
 mod errors;
 mod fence;
+mod interrupts;
 mod program;
 mod samplers;
 

@@ -24,6 +24,8 @@ use tq_wire::bulk::{
 use tq_wire::handshake::Purpose;
 use tq_wire::stream::Stream;
 
+use crate::config::ConnectConfig;
+use crate::interrupt::{Interrupt, receive};
 use crate::tcp::{Way, bulk_runtime};
 
 /// Connections that may be lost during one transfer before it is given up on.
@@ -37,6 +39,7 @@ pub(crate) struct Bulk {
     /// How long the bytes of one stripe may take.
     deadline: Duration,
     connections: usize,
+    interrupt: Option<Interrupt>,
     /// Connections between two transfers.
     idle: Arc<Mutex<Vec<Stream>>>,
     /// Made for the first transfer.
@@ -69,12 +72,13 @@ struct Queue {
 }
 
 impl Bulk {
-    pub(crate) fn new(way: Arc<Way>, session: u64, deadline: Duration, connections: usize) -> Self {
+    pub(crate) fn new(way: Arc<Way>, session: u64, config: &ConnectConfig) -> Self {
         Self {
             way,
             session,
-            deadline,
-            connections: connections.max(1),
+            deadline: config.deadline,
+            connections: config.connections.max(1),
+            interrupt: config.interrupt,
             idle: Arc::default(),
             runtime: Mutex::new(None),
             process: std::process::id(),
@@ -131,7 +135,7 @@ impl Bulk {
             result
         };
         let (answer, answered) = sync_channel(1);
-        {
+        let call = {
             let mut runtime = self.lock();
             let runtime = match &mut *runtime {
                 Some(runtime) => runtime,
@@ -140,15 +144,17 @@ impl Bulk {
             runtime.spawn(async move {
                 // Whoever asked waits until this is sent.
                 let _ = answer.send(carried.await);
-            });
-        }
-        match answered.recv() {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.failed(error)),
-            Err(_) => Err(Error::new(
-                ErrorKind::Closed,
-                "the connection was closed during a transfer",
-            )),
+            })
+        };
+        // Each stripe has its own deadline.
+        let ended = receive(&answered, Duration::MAX, self.interrupt).inspect_err(|_| {
+            call.abort();
+            // Memory is not left to somebody who writes to it.
+            let _ = answered.recv();
+        });
+        match ended? {
+            Some(Ok(())) | None => Ok(()),
+            Some(Err(error)) => Err(self.failed(error)),
         }
     }
 

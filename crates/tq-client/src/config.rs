@@ -6,6 +6,8 @@ use tq_engine::units::host_id;
 use tq_wire::secret::Secret;
 use tq_wire::tls::TlsFiles;
 
+use crate::interrupt::Interrupt;
+
 /// How a guest calls its host.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConnectConfig {
@@ -26,6 +28,8 @@ pub struct ConnectConfig {
     pub host: String,
     /// Connections over which payload of one host comes and goes at once, beside that for calls.
     pub connections: usize,
+    /// Asked by threads that wait; see there.
+    pub interrupt: Option<Interrupt>,
 }
 
 impl Default for ConnectConfig {
@@ -43,6 +47,7 @@ impl Default for ConnectConfig {
             connections: std::thread::available_parallelism()
                 .map_or(1, usize::from)
                 .min(4),
+            interrupt: None,
         }
     }
 }

@@ -13,7 +13,7 @@ use tq_wire::texts::{field_names, names, numbers, to_positions};
 
 use crate::bulk::Bulk;
 use crate::link::{Link, Reach};
-use crate::remote::{Remote, call};
+use crate::remote::{Remote, call, is_open};
 use crate::tether::Tether;
 
 /// Rows may move between the question where they lie and the reading; they are looked for again.
@@ -134,7 +134,7 @@ impl Remote {
             match self.ask_over(link, call!(read, request)) {
                 Ok(reply) => Ok((reply, Arc::clone(link), number)),
                 Err(error) => {
-                    if error.kind() == ErrorKind::DeadlineExceeded {
+                    if is_open(&error) {
                         // The host may hold it all the same.
                         link.chores.release(number);
                     }

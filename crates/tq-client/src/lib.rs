@@ -11,6 +11,8 @@
 //! | [`remote`] | connect, close, and how every call is made |
 //! | `requests` | numbers of requests, so that each is carried out once |
 //! | `link` | one connection and its session |
+//! | `direct` | calls that the caller's thread carries itself |
+//! | [`interrupt`] | waits that a signal ends |
 //! | `tether` | segments of the host, and what keeps them ours |
 //! | `tcp`, `bulk` | the way to another machine, and payload on it |
 //! | `chores` | what the host is told without waiting for an answer |
@@ -27,9 +29,11 @@ mod bulk;
 mod chores;
 pub mod config;
 mod consume;
+mod direct;
 pub mod engine;
 mod filling;
 mod get;
+pub mod interrupt;
 mod link;
 mod listing;
 pub mod membership;
@@ -46,6 +50,7 @@ pub mod wait;
 
 pub use config::ConnectConfig;
 pub use engine::{Engine, Put, Subscription};
+pub use interrupt::Interrupt;
 pub use membership::Membership;
 pub use put::RemotePut;
 pub use remote::Remote;

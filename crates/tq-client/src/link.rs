@@ -23,6 +23,7 @@ use tq_wire::proto::{Attached, Hello};
 use crate::bulk::Bulk;
 use crate::chores::Chores;
 use crate::config::ConnectConfig;
+use crate::direct::{Carrier, Direct};
 use crate::membership::Orders;
 use crate::tcp::Way;
 use crate::tether::Tether;
@@ -37,10 +38,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The host's calls.
-pub(crate) type Calls = GatewayClient<Channel>;
+pub(crate) type Calls = GatewayClient<Carrier>;
 
 pub(crate) struct Link {
     pub(crate) calls: Calls,
+    /// For calls whose thread may wait; only on the host's own machine.
+    direct: Option<Arc<Direct>>,
     pub(crate) session: u64,
     /// What the host tells about itself.
     pub(crate) about: Vec<u8>,
@@ -101,9 +104,14 @@ impl Link {
                 (channel, socket, Some(way))
             }
         };
-        let mut calls = GatewayClient::new(channel)
-            .max_decoding_message_size(MESSAGE_BYTES)
-            .max_encoding_message_size(MESSAGE_BYTES);
+        let mut calls = calls_over(Carrier::Channel(channel));
+        let direct = match address {
+            Address::Unix(address) => {
+                let (deadline, interrupt) = (config.deadline, config.interrupt);
+                Some(Arc::new(Direct::new(address.clone(), deadline, interrupt)))
+            }
+            Address::Tcp(_) => None,
+        };
         let hello = Hello {
             client_name: config.client_name.clone(),
             process: std::process::id(),
@@ -134,8 +142,7 @@ impl Link {
             (Address::Tcp(address), way) => Reach::Streamed(Arc::new(Bulk::new(
                 Arc::new(way.map_or_else(|| Way::new(address, config), Ok)?),
                 session,
-                config.deadline,
-                config.connections,
+                config,
             ))),
         };
         let told_chores = Arc::clone(&chores);
@@ -152,6 +159,7 @@ impl Link {
         });
         Ok(Self {
             calls,
+            direct,
             session,
             about: welcome.about,
             chores,
@@ -174,6 +182,12 @@ impl Link {
         self.process != std::process::id()
     }
 
+    /// Calls that the calling thread carries itself, where that is possible at the moment.
+    pub(crate) fn direct_calls(&self) -> Option<Calls> {
+        let place = self.direct.as_ref()?.place()?;
+        Some(calls_over(Carrier::Direct(Arc::new(place))))
+    }
+
     /// A number for a put, read or subscription.
     pub(crate) fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
@@ -183,10 +197,19 @@ impl Link {
     pub(crate) fn end(&self) {
         self.lost.store(true, Ordering::Release);
         self.chores.close();
+        if let Some(direct) = &self.direct {
+            direct.end();
+        }
         // A host that is gone needs no telling.
         let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
         self.waits.wake_all();
     }
+}
+
+fn calls_over(carrier: Carrier) -> Calls {
+    GatewayClient::new(carrier)
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES)
 }
 
 async fn connect(address: &UnixAddress) -> io::Result<UnixStream> {

@@ -16,7 +16,7 @@ use tq_wire::request_id::RequestId;
 
 use crate::filling::Filling;
 use crate::link::Link;
-use crate::remote::{Remote, call, change};
+use crate::remote::{Remote, call, change, is_open};
 use crate::target::{indexes_target, keys_target};
 
 /// A batch that is being put. Dropping it undoes it.
@@ -202,7 +202,7 @@ impl Remote {
         };
         let published = self.ask_from(link, change!(publish, request));
         if let Err(error) = &published
-            && error.kind() == ErrorKind::DeadlineExceeded
+            && is_open(error)
         {
             link.chores.abandon(number);
         }

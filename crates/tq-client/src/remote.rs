@@ -3,10 +3,12 @@
 use std::fmt;
 use std::future::Future;
 use std::mem;
+use std::pin::pin;
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -18,6 +20,7 @@ use tq_wire::error::from_status;
 use tq_wire::request_id::RequestId;
 
 use crate::config::ConnectConfig;
+use crate::interrupt::receive;
 use crate::link::{Calls, Link};
 use crate::membership::Orders;
 use crate::requests::Requests;
@@ -41,6 +44,8 @@ const LARGE_SEGMENT_BYTES: u64 = 1 << 30;
 /// - `Unavailable`: the host cannot be reached, or was lost during the call. Calls are made once more
 ///   over a new connection before that is said; those that change something are numbered, so that the
 ///   host carries them out once. When it is said, they may have been carried out.
+/// - `Interrupted`: a signal ended the wait, as far as the configuration asks for signals; also what
+///   changes something may have been carried out.
 /// - `Closed`: this engine was closed, here or at the host; `Forked`: in a forked child.
 #[derive(Clone)]
 pub struct Remote {
@@ -352,10 +357,19 @@ impl Remote {
         F: FnOnce(Calls, Duration) -> A,
         A: Future<Output = Result<R, Status>> + Send + 'static,
     {
-        let deadline = self.shared.config.deadline;
-        let call = call(link.calls.clone(), deadline);
-        let asked = async move { call.await.map_err(|status| from_status(&status)) };
-        let answer = wait(&self.shared.handle, deadline, asked);
+        let config = &self.shared.config;
+        let answered = |answer: Result<R, Status>| answer.map_err(|status| from_status(&status));
+        let answer = match link.direct_calls() {
+            Some(calls) => answered(carried_here(call(calls, config.deadline))),
+            None => {
+                let call = call(link.calls.clone(), config.deadline);
+                wait(
+                    &self.shared.handle,
+                    config,
+                    async move { answered(call.await) },
+                )
+            }
+        };
         match answer {
             // The stream tells of the loss too, but perhaps later than the next call.
             Err(error) if error.kind() == ErrorKind::Unavailable => {
@@ -439,36 +453,59 @@ fn open(
     limit: Duration,
 ) -> Result<Arc<Link>> {
     let (address, config, orders) = (address.clone(), config.clone(), Arc::clone(orders));
+    let waits = ConnectConfig {
+        deadline: limit,
+        ..config.clone()
+    };
     let opened = async move { Link::open(&address, &config, orders).await };
-    wait(runtime, limit, opened).map(Arc::new)
+    wait(runtime, &waits, opened).map(Arc::new)
+}
+
+/// What a direct call gives: it is carried by this thread, and so has ended when it was polled once.
+fn carried_here<R>(call: impl Future<Output = Result<R, Status>>) -> Result<R, Status> {
+    match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => Err(Status::internal("a direct call waits for nobody")),
+    }
 }
 
 /// What `future` gives, run on the runtime's thread and waited for here: so it may be called from
 /// within another runtime, too.
 fn wait<R: Send + 'static>(
     runtime: &Handle,
-    deadline: Duration,
+    config: &ConnectConfig,
     future: impl Future<Output = Result<R>> + Send + 'static,
 ) -> Result<R> {
+    let deadline = config.deadline;
     let (answer, answered) = sync_channel(1);
-    runtime.spawn(async move {
+    let call = runtime.spawn(async move {
         // Whoever asked may have given up.
         let _ = answer.send(tokio::time::timeout(deadline, future).await);
     });
-    match answered.recv_timeout(deadline + GRACE) {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) | Err(RecvTimeoutError::Timeout) => Err(Error::new(
-            ErrorKind::DeadlineExceeded,
-            format!(
-                "the host did not answer within {deadline:?}; see whether it is overloaded or \
-                 stopped, or raise the deadline"
-            ),
-        )),
-        Err(RecvTimeoutError::Disconnected) => Err(Error::new(
-            ErrorKind::Closed,
-            "the connection was closed during the call",
-        )),
+    let received = receive(&answered, deadline + GRACE, config.interrupt);
+    match received.inspect_err(|_| call.abort())? {
+        Some(Ok(result)) => result,
+        Some(Err(_)) | None => Err(late(deadline)),
     }
+}
+
+/// Whether the host may have done, or do, what it was asked all the same.
+pub(crate) fn is_open(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::DeadlineExceeded | ErrorKind::Interrupted
+    )
+}
+
+/// There was no answer before the deadline.
+pub(crate) fn late(deadline: Duration) -> Error {
+    Error::new(
+        ErrorKind::DeadlineExceeded,
+        format!(
+            "the host did not answer within {deadline:?}; see whether it is overloaded or stopped, \
+             or raise the deadline"
+        ),
+    )
 }
 
 fn refused(error: impl std::error::Error + Send + Sync + 'static) -> Error {

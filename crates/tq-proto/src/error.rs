@@ -41,6 +41,8 @@ pub enum ErrorKind {
     Unavailable = 13,
     /// A sampler of the user's own failed, answered nonsense or did not return.
     Sampler = 14,
+    /// A signal ended the wait for a host.
+    Interrupted = 15,
 }
 
 impl ErrorKind {
@@ -62,6 +64,7 @@ impl ErrorKind {
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
             Self::Sampler => "sampler",
+            Self::Interrupted => "interrupted",
         }
     }
 

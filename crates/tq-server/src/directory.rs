@@ -20,6 +20,13 @@ pub(crate) struct Directory {
     _lock: File,
 }
 
+/// The listening sockets.
+pub(crate) struct Listeners {
+    pub(crate) calls: UnixListener,
+    pub(crate) direct: UnixListener,
+    pub(crate) segments: UnixListener,
+}
+
 impl Directory {
     /// Takes the directory of `address`, which is made where it does not exist.
     pub(crate) fn take(address: UnixAddress) -> Result<Self> {
@@ -53,8 +60,8 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Listeners for calls and for segments, in this order.
-    pub(crate) fn listen(&self) -> Result<(UnixListener, UnixListener)> {
+    /// Listens at the directory's sockets.
+    pub(crate) fn listen(&self) -> Result<Listeners> {
         let listen = |path: &Path| {
             let listener = UnixListener::bind(path)?;
             fs::set_permissions(path, Permissions::from_mode(0o600))?;
@@ -62,13 +69,23 @@ impl Directory {
             Ok(listener)
         };
         let refused = |error| system(self.address.directory(), "takes no sockets", error);
-        let calls = listen(&self.address.calls()).map_err(refused)?;
+        // Guests look for calls first, and expect the others to be there then.
+        let direct = listen(&self.address.direct()).map_err(refused)?;
         let segments = listen(&self.address.segments()).map_err(refused)?;
-        Ok((calls, segments))
+        let calls = listen(&self.address.calls()).map_err(refused)?;
+        Ok(Listeners {
+            calls,
+            direct,
+            segments,
+        })
     }
 
     fn remove_sockets(&self) {
-        for socket in [self.address.calls(), self.address.segments()] {
+        for socket in [
+            self.address.calls(),
+            self.address.direct(),
+            self.address.segments(),
+        ] {
             if let Err(error) = fs::remove_file(&socket)
                 && error.kind() != io::ErrorKind::NotFound
             {

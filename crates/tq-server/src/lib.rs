@@ -1,7 +1,7 @@
 //! Serves an engine to the other processes of the host.
 //!
-//! Calls come over a Unix socket as gRPC; segments of shared memory are handed out over a second one,
-//! as file descriptors. Payload is written and read by the guests themselves, in those segments. Only
+//! Calls come over a Unix socket as gRPC, or over another one without HTTP/2 in between; segments of
+//! shared memory are handed out over a third, as file descriptors. Payload is written and read by the guests themselves, in those segments. Only
 //! processes of the same user are let in.
 //!
 //! What a guest holds (loans of puts under way, leases of what it reads) is held for it by its
@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`config`] | where to listen |
 //! | [`server`] | start, stop |
+//! | `direct` | calls without HTTP/2 in between |
 //! | `directory` | the directory of the sockets: checked, locked, left clean |
 //! | `incoming` | connections, of the same user only |
 //! | `tcp` | connections of other hosts, which know the secret |
@@ -26,6 +27,7 @@ mod bell;
 mod bulk;
 pub mod config;
 mod deaths;
+mod direct;
 mod directory;
 mod door;
 mod gateway;

@@ -19,7 +19,8 @@ use tq_wire::limits::{MESSAGE_BYTES, STREAMS, WINDOW_BYTES};
 use tq_wire::proto::gateway_server::GatewayServer;
 
 use crate::config::ServerConfig;
-use crate::directory::Directory;
+use crate::direct;
+use crate::directory::{Directory, Listeners};
 use crate::door;
 use crate::gateway::Gateway;
 use crate::incoming::Incoming;
@@ -69,12 +70,17 @@ impl Server {
         engine.check()?;
         let address = UnixAddress::new(config.directory)?;
         let directory = Directory::take(address.clone())?;
-        let (calls, segments) = directory.listen()?;
+        let Listeners {
+            calls,
+            direct,
+            segments,
+        } = directory.listen()?;
         let port = config.tcp.map(Port::open).transpose()?;
         let runtime = runtime("tq-server", config.threads)?;
         let sessions = Arc::new(Sessions::new(first_session()));
         let (stop, stopped) = watch::channel(false);
         let calls = incoming(&runtime, calls)?;
+        let direct = incoming(&runtime, direct)?;
         let segments = incoming(&runtime, segments)?;
         let door = door::serve(segments, engine.arena().clone(), Arc::clone(&sessions));
         let gateway = Gateway {
@@ -86,7 +92,14 @@ impl Server {
             since: Instant::now(),
         };
         let mut running = Running {
-            calls: vec![runtime.spawn(serve(gateway.clone(), calls, stopped.clone(), None))],
+            calls: vec![
+                runtime.spawn(serve(gateway.clone(), calls, stopped.clone(), None)),
+                runtime.spawn(direct::serve(
+                    service(gateway.clone()),
+                    direct,
+                    stopped.clone(),
+                )),
+            ],
             doors: vec![runtime.spawn(door)],
             runtime,
             payload: None,
@@ -208,6 +221,12 @@ fn runtime(name: &'static str, threads: usize) -> Result<Runtime> {
         .map_err(refused)
 }
 
+fn service(gateway: Gateway) -> GatewayServer<Gateway> {
+    GatewayServer::new(gateway)
+        .max_decoding_message_size(MESSAGE_BYTES)
+        .max_encoding_message_size(MESSAGE_BYTES)
+}
+
 async fn serve<I, S>(
     gateway: Gateway,
     calls: I,
@@ -219,9 +238,7 @@ async fn serve<I, S>(
     S::ConnectInfo: Clone + Send + Sync + 'static,
 {
     let (reporter, health) = tonic_health::server::health_reporter();
-    let gateway = GatewayServer::new(gateway)
-        .max_decoding_message_size(MESSAGE_BYTES)
-        .max_encoding_message_size(MESSAGE_BYTES);
+    let gateway = service(gateway);
     set_serving(&reporter, &gateway).await;
     let served = tonic::transport::Server::builder()
         .initial_stream_window_size(WINDOW_BYTES)

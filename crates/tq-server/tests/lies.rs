@@ -9,12 +9,14 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use common::{Caller, Host};
+use tonic::codegen::http::HeaderMap;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 use tq_proto::ErrorKind;
 use tq_storage::{ColumnLayout, ColumnPlan};
+use tq_wire::direct::{Frame, Frames, WELCOME};
 use tq_wire::limits::VERSION;
-use tq_wire::proto::{self, Hello, PutRequest, Target, Texts};
+use tq_wire::proto::{self, CallHead, Hello, PutRequest, Target, Texts};
 
 fn target(keys: usize) -> Option<Target> {
     Some(Target {
@@ -152,4 +154,62 @@ fn bytes_that_are_no_grpc_do_not_end_the_server_and_it_says_that_it_serves() {
     };
     let answer = caller.0.block_on(health.check(request)).unwrap();
     assert_eq!(answer.into_inner().status(), ServingStatus::Serving);
+}
+
+/// What the host answers on its socket for direct calls, up to the end of the connection or the first
+/// answer.
+fn direct_answer(host: &Host, bytes: &[u8]) -> Option<Frame> {
+    let mut stranger = UnixStream::connect(host.address.direct()).unwrap();
+    let mut welcome = [0];
+    stranger.read_exact(&mut welcome).unwrap();
+    assert_eq!(welcome, [WELCOME]);
+    stranger.write_all(bytes).unwrap();
+    let mut frames = Frames::default();
+    loop {
+        // Closed, or reset because not all was read.
+        let read = stranger.read(frames.space()).unwrap_or(0);
+        if read == 0 {
+            return None;
+        }
+        if let Some(frame) = frames.take(read).unwrap() {
+            return Some(frame);
+        }
+    }
+}
+
+fn direct_request(path: &str, message: &[u8]) -> Vec<u8> {
+    Frame::write(&CallHead::new(path, &HeaderMap::new()), message).unwrap()
+}
+
+#[test]
+fn direct_calls_that_are_none_end_their_connection_alone() {
+    let host = Host::new("direct");
+    let no_path = direct_request("no path at all", &[]);
+    let session = direct_request("/transferqueue.v1.Gateway/Attach", &[0; 5]);
+    let long = [0xff; 64];
+    for lie in [&no_path[..], &session, &long] {
+        assert!(direct_answer(&host, lie).is_none());
+    }
+    // gRPC's own words for what it does not know or cannot read.
+    for (path, message, code) in [
+        ("/transferqueue.v1.Gateway/Nothing", &[0; 5][..], "12"),
+        ("/transferqueue.v1.Gateway/Partitions", &[9; 3], "13"),
+        (
+            "/transferqueue.v1.Gateway/Partitions",
+            &[0, 0, 0, 0, 2, 255, 255],
+            "13",
+        ),
+    ] {
+        let answer = direct_answer(&host, &direct_request(path, message)).unwrap();
+        let headers = answer.head.headers().unwrap();
+        assert_eq!(
+            headers.get("grpc-status").unwrap(),
+            code,
+            "{path} {message:?}"
+        );
+    }
+    let good = direct_request("/transferqueue.v1.Gateway/Partitions", &[0; 5]);
+    let answer = direct_answer(&host, &good).unwrap();
+    assert_eq!(answer.head, CallHead::default());
+    assert!(!answer.message.is_empty());
 }

@@ -151,6 +151,12 @@ impl UnixAddress {
         self.directory.join("calls.sock")
     }
 
+    /// The socket for direct calls.
+    #[must_use]
+    pub fn direct(&self) -> PathBuf {
+        self.directory.join("direct.sock")
+    }
+
     /// The socket that hands out segments.
     #[must_use]
     pub fn segments(&self) -> PathBuf {

@@ -41,6 +41,7 @@ const KINDS: &[ErrorKind] = &[
     ErrorKind::Internal,
     ErrorKind::Unavailable,
     ErrorKind::Sampler,
+    ErrorKind::Interrupted,
 ];
 
 /// The status that carries `error` to a guest.

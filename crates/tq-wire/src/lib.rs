@@ -22,6 +22,7 @@
 //! | [`door`] | segments handed over as file descriptors |
 //! | [`secret`], [`handshake`] | what a peer on TCP proves before anything else |
 //! | [`secret_file`] | the secret in a file of this user alone |
+//! | [`direct`] | calls without HTTP/2, on a socket of their own |
 //! | [`bulk`] | payload on connections of its own |
 //! | [`stream`], [`tls`] | a TCP connection, with TLS or without |
 //! | [`request_id`] | numbers of requests that are carried out once |
@@ -32,6 +33,7 @@ mod batch;
 pub mod bulk;
 mod columns;
 pub mod consume;
+pub mod direct;
 pub mod door;
 pub mod error;
 pub mod handshake;

@@ -22,6 +22,7 @@ use super::source::{self, Column};
 use super::tags::TagReader;
 use super::unit::{TlsPaths, addresses, tcp};
 use crate::errors::{OrRaise, raise};
+use crate::interrupts::INTERRUPT;
 
 /// The engine of this process, or that of another process of this host.
 #[pyclass(frozen, module = "transfer_queue._core")]
@@ -97,6 +98,7 @@ impl Engine {
                 key,
                 authority,
             }),
+            interrupt: Some(INTERRUPT),
             ..default
         };
         let threads = config.threads;

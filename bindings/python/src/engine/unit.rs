@@ -17,6 +17,7 @@ use tq_wire::tls::TlsFiles;
 
 use super::class::Engine;
 use crate::errors::OrRaise;
+use crate::interrupts::INTERRUPT;
 
 /// Files with certificate, key and authorities.
 pub(super) type TlsPaths = (Option<PathBuf>, Option<PathBuf>, Option<PathBuf>);
@@ -107,6 +108,7 @@ impl StorageUnit {
                 client_name: name.clone(),
                 secret: secret.clone().map(Secret::new).transpose()?,
                 tls: tls.clone().map(tls_files),
+                interrupt: Some(INTERRUPT),
                 ..guest
             };
             let remote = Remote::connect(controller, guest)?;

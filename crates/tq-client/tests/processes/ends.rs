@@ -1,9 +1,10 @@
 //! Guests and hosts that are killed or stopped.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tq_client::{ConnectConfig, Engine, Remote};
+use tq_client::{ConnectConfig, Engine, Interrupt, Remote};
 use tq_engine::Interest;
 use tq_proto::ErrorKind;
 
@@ -64,6 +65,64 @@ fn a_host_that_stands_still_is_an_error_at_the_deadline() {
             .usage()
             .is_ok_and(|usage| usage.storage.arena.loaned == 0)
     });
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_host_that_stands_still() {
+    static CAME: AtomicBool = AtomicBool::new(false);
+    let (host, address) = Process::host();
+    let config = ConnectConfig {
+        interrupt: Some(Interrupt(|| CAME.load(Ordering::Relaxed))),
+        ..ConnectConfig::default()
+    };
+    let engine: Engine = Remote::connect(&address, config).unwrap().into();
+    assert_eq!(engine.list(None).unwrap().len(), 1);
+    host.stop();
+    CAME.store(true, Ordering::Relaxed);
+    // The first on a connection of its own, the second over HTTP/2: none is welcomed any more.
+    for _ in 0..2 {
+        let error = engine.list(None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted, "{error:?}");
+    }
+    let error = put(&engine, "p", &keys(0..1), "y", LARGE, 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Interrupted, "{error:?}");
+    CAME.store(false, Ordering::Relaxed);
+    host.signal(Signal::CONT);
+    assert_eq!(engine.list(None).unwrap().len(), 1);
+    eventually("the end of the loan", || {
+        engine
+            .usage()
+            .is_ok_and(|usage| usage.storage.arena.loaned == 0)
+    });
+}
+
+#[test]
+fn calls_find_another_way_where_there_is_none_for_direct_ones() {
+    let host = Host::new();
+    let directory = host.address().trim_start_matches("unix:").to_owned();
+    std::fs::remove_file(format!("{directory}/direct.sock")).unwrap();
+    let engine: Engine = host.connect().into();
+    put(&engine, "p", &keys(0..2), "x", 8, 1).unwrap();
+    put(&engine, "p", &keys(0..2), "y", LARGE, 1).unwrap();
+    assert_eq!(get(&engine, "p", &keys(0..2), "x").unwrap().len(), 16);
+}
+
+#[test]
+fn closing_ends_calls_under_way() {
+    let (host, address) = Process::host();
+    let remote = Remote::connect(&address, ConnectConfig::default()).unwrap();
+    let engine: Engine = remote.clone().into();
+    assert_eq!(engine.list(None).unwrap().len(), 1);
+    host.stop();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| engine.list(None));
+        std::thread::park_timeout(Duration::from_millis(100));
+        remote.close();
+        let error = call.join().unwrap().unwrap_err();
+        let kinds = [ErrorKind::Unavailable, ErrorKind::Closed];
+        assert!(kinds.contains(&error.kind()), "{error:?}");
+    });
+    host.signal(Signal::CONT);
 }
 
 #[test]
