@@ -21,6 +21,23 @@ fn a_segment_file_is_owner_only_and_cannot_be_resized() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn huge_pages_are_asked_for_in_both_mappings() {
+    if !std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+        return; // such a kernel has none to ask for
+    }
+    let (map, _piece) = mapped(1);
+    let private = map.private().unwrap();
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    for start in [map.mapped.at(0, 1), private.at(0, 1)] {
+        let head = format!("{:08x}-", start.addr());
+        let own = smaps.split(&head).nth(1).unwrap();
+        let flags = own.lines().find(|line| line.starts_with("VmFlags")).unwrap();
+        assert!(flags.split(' ').any(|flag| flag == "hg"), "{flags}");
+    }
+}
+
+#[test]
 fn punched_bytes_read_as_zeros() {
     let (map, mut piece) = mapped(2);
     map.bytes_mut(&mut piece, 10).fill(9);
