@@ -13,8 +13,11 @@ from transfer_queue.storage.managers.base import KVStorageManager, StorageManage
 @StorageClientFactory.register("MemoryClient")
 class MemoryClient(ObjectClient):
     """Attributes that a test sets: ``spoil`` is called with each read and its memory, ``refuse``
-    with the keys of each write or clear.
+    with the keys of each write or clear. ``is_local``: objects are handed over as buffers, and not
+    copied to where they are wanted.
     """
+
+    is_local = False
 
     def __init__(self, config):
         super().__init__(config)
@@ -32,18 +35,24 @@ class MemoryClient(ObjectClient):
             assert key not in self.objects, "an object was written twice"
             self.objects[key] = bytes(buffer)
 
-    def read_objects(self, reads, loan, arrived):
-        memory = np.frombuffer(loan.buffer, np.uint8)
+    def read_objects(self, reads, landing):
+        memory = np.frombuffer(landing.loan.buffer, np.uint8)
         for number, read in enumerate(reads):
             self.reads.append(read)
             if read.key not in self.objects:
                 raise StorageKeyNotFoundError(read.key)
             content = np.frombuffer(self.objects[read.key], np.uint8)
             assert len(content) == read.size
+            wanted = slice(read.offset, read.offset + read.length)
+            if self.is_local:
+                buffer = content.copy()
+                self.spoil(read, buffer[wanted])
+                landing.take([(number, buffer)])
+                continue
             target = memory[read.at : read.at + read.length]
-            target[:] = content[read.offset : read.offset + read.length]
+            target[:] = content[wanted]
             self.spoil(read, target)
-            arrived([number])
+            landing.arrived([number])
 
     def clear_objects(self, keys):
         left = [key for key in keys if self.refuse_clear(key)]

@@ -19,9 +19,11 @@ def tq():
     transfer_queue.close()
 
 
-@pytest.fixture
-def store(tq):
-    return tq.get_client().storage_manager.storage_client
+@pytest.fixture(params=["fetched", "local"])
+def store(tq, request):
+    client = tq.get_client().storage_manager.storage_client
+    client.is_local = request.param == "local"
+    return client
 
 
 def batch(rows, **fields):
@@ -145,6 +147,25 @@ def test_wrong_bytes_never_go_unnoticed(tq, store, how):
         tq.kv_batch_get(keys(40), "p")
     with pytest.raises(CorruptBufferError):
         tq.kv_batch_get("k3", "p", select_fields="s")
+
+
+def test_a_buffer_that_is_too_short_is_wrong(tq, store):
+    store.is_local = True
+    tq.kv_batch_put(keys(4), "p", small(4))
+    (key,) = store.objects
+    whole = store.objects[key]
+
+    class Short:
+        """Seems whole, and is not: only what is handed over counts."""
+
+        def __init__(self, landing):
+            self.loan, self.arrived = landing.loan, landing.arrived
+            self.take = lambda buffers: landing.take([(one, whole[:-9]) for one, _ in buffers])
+
+    read_objects = store.read_objects
+    store.read_objects = lambda reads, landing: read_objects(reads, Short(landing))
+    with pytest.raises(CorruptBufferError):
+        tq.kv_batch_get(keys(4), "p")
 
 
 def test_what_arrived_wrong_once_is_read_again(tq, store):

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyMemoryView, PyTuple};
-use tq_arena::Lease;
+use tq_arena::{Lease, copy_streamed};
 use tq_codec::checksum::block as checksum_of;
-use tq_codec::parallel;
+use tq_codec::{Stores, parallel};
 use tq_engine::{Landing, StoredBatch, StoredRead};
 use tq_proto::{Error, ErrorKind, Parcel};
 use tq_storage::{ColumnDescription, ColumnRead};
@@ -38,12 +38,35 @@ struct Landed {
     bytes: OwnedBytes,
 }
 
+/// A block of an object that lies in this host's memory, and where it goes.
+struct Copy<'a> {
+    fetch: usize,
+    from: &'a [u8],
+    to: &'a mut [u8],
+    checksum: u64,
+}
+
+impl Copy<'_> {
+    /// Whether the block is what was put.
+    fn make(&mut self, stores: Stores) -> bool {
+        // In this order: the block is read from memory once, and from the cache the second time.
+        let is_whole = checksum_of(self.from) == self.checksum;
+        match stores {
+            Stores::Cached => self.to.copy_from_slice(self.from),
+            Stores::Streamed => copy_streamed(self.from, self.to),
+        }
+        is_whole
+    }
+}
+
 /// Parcels that no row needs any more.
 #[pyclass(frozen, module = "transfer_queue._core")]
 pub(crate) struct DroppedParcels(Vec<Arc<Parcel>>);
 
 const PAGE: u64 = 4096;
 const ALIGN: u64 = 64;
+/// Copies of fewer bytes than this are not worth another thread.
+const SHARED_FROM: u64 = 1 << 20;
 
 #[pymethods]
 impl Engine {
@@ -237,6 +260,45 @@ impl StoredGet {
         Ok(wrong)
     }
 
+    /// Copies fetches out of buffers over their whole objects, `(number, buffer)`, with up to `threads`
+    /// threads beside the interpreter. Which of them did not bring the bytes that were put.
+    fn take(
+        &self,
+        py: Python<'_>,
+        fetches: Vec<(usize, Bound<'_, PyAny>)>,
+        threads: usize,
+    ) -> PyResult<Vec<usize>> {
+        let mut ends = Vec::with_capacity(fetches.len());
+        for (number, object) in &fetches {
+            let object = OwnedBytes::of_object(object)?;
+            ends.push((*number, self.slot(py, *number)?, object));
+        }
+        let mut wrong = Vec::new();
+        let mut copies = Vec::new();
+        for (number, slot, object) in &mut ends {
+            match self.copies(*number, slot, object.as_slice(py)) {
+                Some(blocks) => copies.extend(blocks),
+                None => wrong.push(*number),
+            }
+        }
+        let total = copies.iter().map(|copy| copy.to.len() as u64).sum();
+        let threads = if total < SHARED_FROM { 1 } else { threads };
+        let stores = Stores::of(total);
+        let changed = Mutex::new(Vec::new());
+        py.detach(|| {
+            parallel::drain(copies, threads, |mut copy: Copy| {
+                if !copy.make(stores) {
+                    let mut changed = changed.lock().unwrap_or_else(PoisonError::into_inner);
+                    changed.push(copy.fetch);
+                }
+            });
+        });
+        wrong.extend(changed.into_inner().unwrap_or_else(PoisonError::into_inner));
+        wrong.sort_unstable();
+        wrong.dedup();
+        Ok(wrong)
+    }
+
     /// Delivers the columns; once, and after all was fetched and found right. For their form see
     /// `_columns.assemble`.
     fn run<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
@@ -289,6 +351,32 @@ impl StoredGet {
                 format!("fetch {number} has no memory"),
             )
         })
+    }
+
+    /// The blocks of a fetch on their way from `object` to `slot`; `None` where the object is too short.
+    fn copies<'a>(
+        &self,
+        number: usize,
+        slot: &'a mut OwnedBytes,
+        object: &'a [u8],
+    ) -> Option<Vec<Copy<'a>>> {
+        let fetch = self.landing.fetches.get(number)?;
+        let parcel = &self.batch.parcels[fetch.parcel];
+        let checksums = parcel.checksums.get(fetch.first_block..)?;
+        let from = object.get(fetch.bytes.start as usize..fetch.bytes.end as usize)?;
+        let to = slot.as_mut_slice()?;
+        let block = parcel.block as usize;
+        let blocks = from.chunks(block).zip(to.chunks_mut(block)).zip(checksums);
+        if blocks.len() != from.len().div_ceil(block) {
+            return None;
+        }
+        let copy = |((from, to), checksum): ((&'a [u8], &'a mut [u8]), &u64)| Copy {
+            fetch: number,
+            from,
+            to,
+            checksum: *checksum,
+        };
+        Some(blocks.map(copy).collect())
     }
 
     fn is_whole(&self, number: usize, bytes: &[u8]) -> bool {

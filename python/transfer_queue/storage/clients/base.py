@@ -105,6 +105,22 @@ class ObjectRead(NamedTuple):
         return self.length == self.size
 
 
+class Landing(NamedTuple):
+    """Where what is read goes.
+
+    Attributes:
+        loan: memory of the client's region, of which reads name parts.
+        arrived: called, in any thread, with the numbers of reads whose bytes are there; checks
+            them.
+        take: called instead, in any thread, with ``(number, buffer)`` of reads whose whole object
+            is a buffer in this host's memory; copies and checks them.
+    """
+
+    loan: _core.RegionLoan
+    arrived: Callable[[list[int]], None]
+    take: Callable[[list[tuple[int, Any]]], None]
+
+
 class ObjectClient(StorageKVClient):
     """Stores large objects of bytes too. Keys are never written twice by a batch of another put.
 
@@ -123,18 +139,12 @@ class ObjectClient(StorageKVClient):
         """
 
     @abstractmethod
-    def read_objects(
-        self,
-        reads: Sequence[ObjectRead],
-        loan: _core.RegionLoan,
-        arrived: Callable[[list[int]], None],
-    ) -> None:
-        """Reads bytes of objects into the memory of ``loan``.
+    def read_objects(self, reads: Sequence[ObjectRead], landing: Landing) -> None:
+        """Reads bytes of objects.
 
         Args:
             reads: what is wanted.
-            loan: memory of :attr:`region`.
-            arrived: called, in any thread, with the numbers of reads that are done; it checks them.
+            landing: where it goes.
 
         Raises:
             StorageKeyNotFoundError: an object is not there.

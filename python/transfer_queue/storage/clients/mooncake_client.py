@@ -18,6 +18,7 @@ import numpy as np
 from transfer_queue import _core
 from transfer_queue.errors import InvalidArgumentError, UnavailableError, UnsupportedValueError
 from transfer_queue.storage.clients.base import (
+    Landing,
     ObjectClient,
     ObjectRead,
     StorageClientFactory,
@@ -137,12 +138,7 @@ class MooncakeStoreClient(ObjectClient):
         sent = [self._workers.submit(send, number) for number in range(len(keys))]
         all_stored(sent, keys, patience)
 
-    def read_objects(
-        self,
-        reads: Sequence[ObjectRead],
-        loan: _core.RegionLoan,
-        arrived: Callable[[list[int]], None],
-    ) -> None:
+    def read_objects(self, reads: Sequence[ObjectRead], landing: Landing) -> None:
         """See :meth:`ObjectClient.read_objects`: checking what came overlaps with the next call.
 
         Raises:
@@ -150,8 +146,8 @@ class MooncakeStoreClient(ObjectClient):
             UnavailableError: the store does not answer; the message names what is not read.
             DeadlineExceededError: not all were read in time.
         """
-        self._register(loan)
-        base = _address(loan)
+        self._register(landing.loan)
+        base = _address(landing.loan)
         patience = Patience()
         checks: list[Future[None]] = []
         for numbers in _calls(reads):
@@ -166,9 +162,9 @@ class MooncakeStoreClient(ObjectClient):
             else:
                 self._get_ranges(chosen, base, patience)
             if len(reads) == len(numbers):
-                arrived(numbers)
+                landing.arrived(numbers)
             else:
-                checks.append(self._checkers.submit(arrived, numbers))
+                checks.append(self._checkers.submit(landing.arrived, numbers))
         for check in checks:
             check.result()
 

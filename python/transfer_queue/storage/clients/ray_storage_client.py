@@ -7,7 +7,7 @@ An actor holds their references. Ray's objects end with the process that put the
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,6 +21,7 @@ from transfer_queue.errors import (
     UnavailableError,
 )
 from transfer_queue.storage.clients.base import (
+    Landing,
     ObjectClient,
     ObjectRead,
     StorageClientFactory,
@@ -108,28 +109,11 @@ class RayStorageClient(ObjectClient):
         held = [put(0)] if len(keys) == 1 else list(self._workers.map(put, numbers))
         self._keep(keys, held)
 
-    def read_objects(
-        self,
-        reads: Sequence[ObjectRead],
-        loan: _core.RegionLoan,
-        arrived: Callable[[list[int]], None],
-    ) -> None:
+    def read_objects(self, reads: Sequence[ObjectRead], landing: Landing) -> None:
         """See :meth:`ObjectClient.read_objects`."""
         keys = list(dict.fromkeys(read.key for read in reads))
         held = dict(zip(keys, self._find(keys), strict=True))
-        target = np.frombuffer(loan.buffer, np.uint8)
-
-        def copy(number: int) -> None:
-            read = reads[number]
-            source = held[read.key]
-            np.copyto(
-                target[read.at : read.at + read.length],
-                source[read.offset : read.offset + read.length],
-            )
-            arrived([number])
-
-        numbers = range(len(reads))
-        list(map(copy, numbers) if len(reads) == 1 else self._workers.map(copy, numbers))
+        landing.take([(number, held[read.key]) for number, read in enumerate(reads)])
 
     def clear_objects(self, keys: list[str]) -> list[str]:
         """See :meth:`ObjectClient.clear_objects`."""

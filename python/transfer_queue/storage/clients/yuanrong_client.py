@@ -24,6 +24,7 @@ from transfer_queue.errors import (
     UnavailableError,
 )
 from transfer_queue.storage.clients.base import (
+    Landing,
     ObjectClient,
     ObjectRead,
     StorageClientFactory,
@@ -290,19 +291,13 @@ class YuanrongStorageClient(ObjectClient):
             self._each(fill, len(buffers))
             self._general.publish(chosen, buffers)
 
-    def read_objects(
-        self,
-        reads: Sequence[ObjectRead],
-        loan: _core.RegionLoan,
-        arrived: Callable[[list[int]], None],
-    ) -> None:
+    def read_objects(self, reads: Sequence[ObjectRead], landing: Landing) -> None:
         """See :meth:`ObjectClient.read_objects`: one copy out of the worker's memory.
 
         Raises:
             StorageKeyNotFoundError: an object is not there.
             UnavailableError: the worker does not answer.
         """
-        target = np.frombuffer(loan.buffer, np.uint8)
         keys = list(dict.fromkeys(read.key for read in reads))
         held: dict[str, Any] = {}
         for start in range(0, len(keys), _KEYS):
@@ -313,21 +308,7 @@ class YuanrongStorageClient(ObjectClient):
             raise StorageKeyNotFoundError(
                 f"{len(missing)} of {len(keys)} objects are not in Yuanrong: {missing[:5]}"
             )
-
-        def copy(number: int) -> None:
-            read = reads[number]
-            source = np.frombuffer(held[read.key], np.uint8)
-            if len(source) < read.offset + read.length:
-                # Left as it is, it will be found wrong.
-                logger.warning("%s has %d bytes, not %d", read.key, len(source), read.size)
-            else:
-                np.copyto(
-                    target[read.at : read.at + read.length],
-                    source[read.offset : read.offset + read.length],
-                )
-            arrived([number])
-
-        self._each(copy, len(reads))
+        landing.take([(number, held[read.key]) for number, read in enumerate(reads)])
 
     def clear_objects(self, keys: list[str]) -> list[str]:
         """See :meth:`ObjectClient.clear_objects`."""

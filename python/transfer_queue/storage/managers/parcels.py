@@ -25,7 +25,7 @@ from transfer_queue.errors import (
 )
 from transfer_queue.metadata import BatchMeta
 from transfer_queue.metadata.rows import take
-from transfer_queue.storage.clients.base import ObjectClient, ObjectRead
+from transfer_queue.storage.clients.base import Landing, ObjectClient, ObjectRead
 
 __all__ = ["Parcels"]
 
@@ -181,9 +181,17 @@ class Parcels:
             ) -> None:
                 wrong.extend(planned.wrong([numbers[one] for one in done], _THREADS))
 
+            def take(
+                buffers: list[tuple[int, Any]],
+                numbers: list[int] = numbers,
+                wrong: list[int] = wrong,
+            ) -> None:
+                chosen = [(numbers[one], buffer) for one, buffer in buffers]
+                wrong.extend(planned.take(chosen, _THREADS))
+
             if numbers:
                 chosen = reads if len(numbers) == len(reads) else [reads[one] for one in numbers]
-                self._client.read_objects(chosen, loan, arrived)
+                self._client.read_objects(chosen, Landing(loan, arrived, take))
             if not wrong:
                 return
             left = sorted(wrong)
