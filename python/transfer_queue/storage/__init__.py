@@ -8,18 +8,20 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transfer_queue.errors import StorageKeyNotFoundError
-from transfer_queue.storage.managers import (
-    AsyncSimpleStorageManager,
-    KVStorageManager,
-    MooncakeStorageManager,
-    RayStorageManager,
-    StorageManager,
-    StorageManagerFactory,
-    YuanrongStorageManager,
-)
+
+if TYPE_CHECKING:
+    from transfer_queue.storage.managers import (
+        AsyncSimpleStorageManager,
+        KVStorageManager,
+        MooncakeStorageManager,
+        RayStorageManager,
+        StorageManager,
+        StorageManagerFactory,
+        YuanrongStorageManager,
+    )
 
 __all__ = [
     "AsyncSimpleStorageManager",
@@ -37,6 +39,11 @@ _OF_RAY = ("SimpleStorageUnit", "StorageUnitData")
 
 
 def __getattr__(name: str) -> Any:
+    # Where the engine keeps its payload itself, managers and their clients are not imported either.
     if name in _OF_RAY:
-        return getattr(import_module("transfer_queue.storage.simple_storage"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = "simple_storage"
+    elif name in __all__:
+        module = "managers"
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{module}"), name)
