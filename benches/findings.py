@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-__all__ = ["BESIDE", "GROUPS", "TITLES", "Findings"]
+__all__ = ["BESIDE", "GROUPS", "TITLES", "Findings", "Row"]
 
 #: What each system is called in tables and charts.
 TITLES = {
@@ -14,6 +14,7 @@ TITLES = {
     "pypi": "TransferQueue 0.1.11",
     "ray": "Ray objects",
     "redis": "Redis",
+    "torchstore": "torchstore",
     "one_driver": "one driver",
     "ours_mooncake": "transferqueue-rs, Mooncake",
     "pypi_mooncake": "TransferQueue 0.1.11, Mooncake",
@@ -23,7 +24,7 @@ TITLES = {
 
 #: Systems that share a table: payload of their own, and payload in a backend.
 GROUPS = (
-    ("ours", "ours_ray", "pypi", "ray", "redis", "one_driver"),
+    ("ours", "ours_ray", "pypi", "ray", "redis", "torchstore", "one_driver"),
     ("ours_mooncake", "pypi_mooncake", "ours_yuanrong", "pypi_yuanrong"),
 )
 
@@ -33,6 +34,7 @@ BESIDE = {
     "pypi": "ours",
     "ray": "ours",
     "redis": "ours",
+    "torchstore": "ours",
     "one_driver": "ours",
     "pypi_mooncake": "ours_mooncake",
     "pypi_yuanrong": "ours_yuanrong",

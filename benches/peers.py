@@ -3,11 +3,12 @@
 The PyPI package has the same import name as ours, so it gets a virtual environment of its own. What
 both need besides (PyTorch, tensordict, Ray, the clients of the backends) it takes from ours, in the
 same versions: installed a second time it would be the same 5 GB, and other versions would be
-measured along.
+measured along. Only torchstore has a PyTorch of its own: it asks for one version and no other.
 """
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 import shutil
@@ -26,6 +27,24 @@ PEER_VENV = ROOT / ".venv-peer"
 #: What the PyPI package needs that ours does not, without versions: it names none either.
 PEER_NEEDS = ("pyzmq", "hydra-core", "msgspec", "psutil", "prometheus_client")
 REDIS_CLIENT = "redis>=5"
+TORCHSTORE_REQUIREMENT = "torchstore==0.1.2"
+TORCHSTORE_VENV = ROOT / ".venv-torchstore"
+#: Libraries that Monarch's wheel links, and the Debian packages that have them.
+RDMA_LIBRARIES = ("libibverbs.so.1", "libmlx5.so.1")
+RDMA_PACKAGES = ("libibverbs1", "ibverbs-providers", "libnl-3-200", "libnl-route-3-200")
+#: The wheel also links the driver of a GPU. Without a GPU it never gets to calling it, so these
+#: answer that there is no device.
+NO_DRIVER = "".join(
+    f"int {name}(void) {{ return 100; }}\n"
+    for name in (
+        "cuDeviceGet",
+        "cuDeviceGetAttribute",
+        "cuMemGetHandleForAddressRange",
+        "cuPointerGetAttribute",
+    )
+)
+#: Beyond this many seconds an import hangs.
+IMPORT_SECONDS = 120
 
 
 @dataclass
@@ -56,10 +75,13 @@ def _place_of(system: str, peer: Path | None) -> Place:
     python = Path(sys.executable)
     if system.startswith("pypi"):
         python = peer if peer is not None else _peer_python()
+    if system == "torchstore":
+        python = _torchstore_python()
     needs: dict[str, Callable[[], dict[str, str]]] = {
         "mooncake": _mooncake,
         "yuanrong": _yuanrong,
         "redis": _redis,
+        "torchstore": _torchstore,
         "ray": lambda: _module("ray"),
         "one_driver": lambda: _module("ray"),
     }
@@ -136,6 +158,71 @@ def _peer_python() -> Path:
         _pip(python, *PEER_NEEDS)
         ready.touch()
     return python
+
+
+def _torchstore_python() -> Path:
+    """A Python with torchstore and the Monarch and PyTorch that it asks for, 7 GB, made once."""
+    python = TORCHSTORE_VENV / "bin" / "python"
+    ready = TORCHSTORE_VENV / ".ready"
+    if not ready.exists():
+        print(f"Installing {TORCHSTORE_REQUIREMENT} into {TORCHSTORE_VENV.name}", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(TORCHSTORE_VENV)], check=True)
+        _pip(python, TORCHSTORE_REQUIREMENT, "tensordict", "numpy")
+        ready.touch()
+    return python
+
+
+def _torchstore() -> dict[str, str]:
+    folder = TORCHSTORE_VENV / "lib" / "system"
+    folder.mkdir(exist_ok=True)
+    if not all(_loads(name, folder) for name in RDMA_LIBRARIES):
+        code = "import pathlib, sys; from scripts.mooncake_libraries import fetch; "
+        code += "fetch(sys.argv[2:], pathlib.Path(sys.argv[1]))"
+        _try("Monarch's libraries", sys.executable, "-c", code, str(folder), *RDMA_PACKAGES)
+    driver = "libcuda.so.1"
+    if not _loads(driver, folder):
+        source = folder / "no_driver.c"
+        source.write_text(NO_DRIVER)
+        flags = ("-shared", "-fPIC", f"-Wl,-soname,{driver}", "-o", str(folder / driver))
+        _try(f"a {driver} for a machine without a GPU", "cc", *flags, str(source))
+    paths = [str(folder), os.environ.get("LD_LIBRARY_PATH", "")]
+    environment = {
+        "LD_LIBRARY_PATH": ":".join(path for path in paths if path),
+        # What torchstore sets by itself, with a warning in each process.
+        "HYPERACTOR_CODEC_MAX_FRAME_LENGTH": "910737418240",
+    }
+    python = str(TORCHSTORE_VENV / "bin" / "python")
+    _try("torchstore", python, "-c", "import torchstore", environment=environment)
+    return environment
+
+
+def _loads(library: str, folder: Path) -> bool:
+    """Whether the library is in the folder or on this system."""
+    if (folder / library).exists():
+        return True
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _try(what: str, *command: str, environment: dict[str, str] | None = None) -> None:
+    """Runs a command of the set-up; where it fails or hangs, the system cannot be set up."""
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            timeout=IMPORT_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UnavailableError(f"{what}: {error}") from error
+    if done.returncode:
+        raise UnavailableError(f"{what}: {' '.join(done.stderr.split())[-300:]}")
 
 
 def _pip(python: Path, *arguments: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from charts import draw
-from findings import BESIDE, GROUPS, TITLES, Findings
+from findings import BESIDE, GROUPS, TITLES, Findings, Row
 from one_process_tables import aims, measurements
 from tables import rate, ratio, short, spread, table, times
 
@@ -46,7 +46,8 @@ SECTIONS = (
         "memory",
         "Memory",
         "Proportional set size of all processes of the system, above what it was before the "
-        "first put.",
+        "first put. Image dicts come second, where memory of the dense batch may be warm already; "
+        "ours keeps what was cleared for the next put, up to `retain_bytes`.",
     ),
     (
         "growth",
@@ -181,15 +182,23 @@ def cell(findings: Findings, system: str, scenario: str, name: str, what: str) -
         return ""
     middle = statistics.median(seconds)
     operations = found[0].get("operations", 1)
-    shown = times([value / operations for value in seconds])
+    bounds = [row[end] / operations for row in found for end in ("min", "max")]
+    shown = times([value / operations for value in seconds], bounds if what == "median" else ())
     if what == "median" and "bytes" in found[0]:
-        shown = f"{rate(found[0]['bytes'], middle)}"
+        shown = rates(found, middle)
     own = BESIDE.get(system)
     compares = own is not None and not name.endswith(": copy")
     beside = findings.values(own, scenario, name, what) if own and compares else []
     if beside:
         shown += f"; {ratio(middle / statistics.median(beside))}"
     return shown
+
+
+def rates(found: list[Row], middle: float) -> str:
+    """Bytes a second, with the slowest and the fastest in brackets."""
+    size = found[0]["bytes"]
+    slow, fast = max(row["max"] for row in found), min(row["min"] for row in found)
+    return f"{rate(size, middle)} [{short(size / slow / 1e9)}, {short(size / fast / 1e9)}]"
 
 
 def limits(rounds: list[dict[str, Any]]) -> str:

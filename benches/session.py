@@ -67,10 +67,16 @@ def main() -> None:
         workers.end()
         system.stop()
     options.out.write_text(json.dumps(found))
-    # Threads of a backend must not keep a session that is done from ending.
-    sys.stdout.flush()
-    os._exit(0)
 
 
 if __name__ == "__main__":
-    main()
+    status = 0
+    try:
+        main()
+    except Exception:  # noqa: BLE001 - ends with a status, like every other
+        traceback.print_exc()
+        status = 1
+    # Threads of a backend must not keep a session that is done, or has failed, from ending.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

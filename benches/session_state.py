@@ -39,19 +39,27 @@ class Session:
 
 
 def processes_of(mark: str) -> list[int]:
-    """The processes that carry this mark, those that they started included."""
+    """The processes that carry this mark, those that they started included: a server that shows its
+    state in its own title, as Redis does, has overwritten its environment.
+    """
     wanted = f"{MARK}={mark}".encode()
-    found = []
+    found: set[int] = set()
+    parents: dict[int, int] = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
+        process = int(folder.name)
         try:
             environment = (folder / "environ").read_bytes()
+            status = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
+        parents[process] = int(status[1])
         if wanted in environment.split(b"\0"):
-            found.append(int(folder.name))
-    return found
+            found.add(process)
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return sorted(found)
 
 
 def own_mark() -> str:

@@ -15,12 +15,19 @@ def short(value: float) -> str:
     return f"{value:.3g}" if abs(value) >= 0.001 or value == 0 else f"{value:.1g}"
 
 
-def times(seconds: Sequence[float]) -> str:
-    """The median with the smallest and largest in brackets."""
+def times(seconds: Sequence[float], bounds: Sequence[float] = ()) -> str:
+    """The median of the medians, with the smallest and largest of all, ``bounds`` among them, in
+    brackets.
+    """
     if not seconds:
         return ""
-    factor, unit = unit_of(statistics.median(seconds))
-    return f"{spread([value * factor for value in seconds], unit)}"
+    middle = statistics.median(seconds)
+    factor, unit = unit_of(middle)
+    shown = f"{short(middle * factor)} {unit}"
+    every = [*seconds, *bounds]
+    if len(every) == 1:
+        return shown
+    return f"{shown} [{short(min(every) * factor)}, {short(max(every) * factor)}]"
 
 
 def unit_of(seconds: float) -> tuple[float, str]:

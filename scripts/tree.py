@@ -8,7 +8,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # Folders that builds and tools fill; nothing in them was written by hand.
-_GENERATED = {"target", ".venv", ".venv-peer", ".git", "node_modules", "__pycache__", "out"}
+_GENERATED = {
+    "target",
+    ".venv",
+    ".venv-peer",
+    ".venv-torchstore",
+    ".git",
+    "node_modules",
+    "__pycache__",
+    "out",
+}
 
 
 def files(root: Path, pattern: str) -> Iterator[Path]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 __all__ = ["SCRIPTS"]
 
 SCRIPTS = {
-    "codec_large": 1,
+    "codec_large": 3,
     "codec_small": 3,
     "kv_single": 3,
-    "kv_batch": 2,
-    "control": 2,
-    "kv_large": 1,
+    "kv_batch": 3,
+    "control": 3,
+    "kv_large": 2,
 }

@@ -20,6 +20,7 @@ from systems.gateways import Gateway
 from systems.one_driver import OneDriver
 from systems.ray_objects import RayObjects
 from systems.redis_values import RedisValues
+from systems.torchstore_values import TorchstoreValues
 
 __all__ = ["SYSTEMS", "Store", "System"]
 
@@ -34,5 +35,6 @@ SYSTEMS: dict[str, Callable[[], System]] = {
     "pypi_yuanrong": lambda: Gateway("Yuanrong", ray=True),
     "ray": RayObjects,
     "redis": RedisValues,
+    "torchstore": TorchstoreValues,
     "one_driver": OneDriver,
 }

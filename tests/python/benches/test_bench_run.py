@@ -81,3 +81,97 @@ def test_runs_agree_within_their_spread_and_a_factor(benches):
     apart = compared(record(2.0), record(9.0))
     assert apart.startswith("0 of 1")
     assert "| TransferQueue 0.1.11 | latency: put | 2 × | 9 × |" in apart
+
+
+class Tensors:
+    """What torchstore's client answers, from a dict."""
+
+    def __init__(self):
+        self.values = {}
+
+    async def put(self, name, value):
+        self.values[name] = value
+
+    async def get(self, name):
+        return self.values[name]
+
+    async def delete(self, name):
+        del self.values[name]
+
+    async def keys(self, prefix):
+        return [name for name in self.values if name == prefix or name.startswith(f"{prefix}.")]
+
+
+def test_torchstore_gives_back_what_was_put_under_names_with_points(benches):
+    import torch
+    from contents import check
+    from systems.torchstore_values import Loop, TorchstoreStore
+    from tensordict import NonTensorStack, TensorDict
+
+    client = Tensors()
+    store = TorchstoreStore(client, Loop())
+    jagged = [torch.arange(row + 1) for row in range(20)]
+    columns = {
+        "dense": torch.rand(20, 3),
+        "jagged": torch.nested.as_nested_tensor(jagged, layout=torch.jagged),
+        "a.text": NonTensorStack(*map(str, range(20))),
+        "images": NonTensorStack(*({"pixels": row} for row in jagged)),
+    }
+    batch = TensorDict(columns, batch_size=20)
+    keys = [f"{row}.50%" for row in range(20)]
+    store.put("1", keys, batch, None)
+    store.put("1.1", keys[:1], batch[:1].select("dense"), None)
+    check(batch, store.get("1", keys))
+    check(batch[[3, 1]].select("a.text"), store.get("1", [keys[3], keys[1]], ["a.text"]))
+    assert store.list("1") == keys
+    with pytest.raises(KeyError):
+        store.get("1", [*keys, "absent"], ["dense"])
+    store.clear("1", keys)
+    assert store.list("1") == []
+    assert store.list("1.1") == keys[:1]
+    # A row is stored without the batch that it is a view of.
+    assert [value.untyped_storage().nbytes() for value in client.values.values()] == [12]
+
+
+def test_a_system_whose_set_up_fails_or_hangs_is_left_out_with_the_reason(benches, monkeypatch):
+    import peers
+
+    monkeypatch.setattr(peers, "IMPORT_SECONDS", 0.2)
+    for code, reason in (("time.sleep(60)", "timed out"), ("raise OSError('no lib')", "no lib")):
+
+        def prepare(code=code):
+            peers._try("torchstore", sys.executable, "-c", f"import time; {code}")
+
+        monkeypatch.setattr(peers, "_torchstore_python", prepare)
+        place = peers.places_of(["torchstore"], None)["torchstore"]
+        assert place.reason.startswith("torchstore: ")
+        assert reason in place.reason
+
+
+def test_more_fields_or_keys_than_a_system_has_time_for_are_left_out(benches):
+    from types import SimpleNamespace
+
+    from measure import Results
+    from scenarios import fields, keys
+
+    answers = {
+        fields.load: (4, 8),
+        fields.put: 3.0,
+        fields.get: 3.0,
+        keys.put: {"put": 3.0},
+        keys.read: {},
+    }
+
+    class Workers:
+        def call(self, number, function, *arguments):
+            return answers.get(function, {})
+
+    def left_out(run):
+        scale = SimpleNamespace(fields_bytes=8, keys={1_000: 1, 10_000: 1})
+        results = Results("one")
+        workers = Workers()
+        run(SimpleNamespace(workers=workers, results=results, scale=scale, is_gateway=False))
+        return [name for name, row in results.rows.items() if "failed" in row]
+
+    assert left_out(fields.run) == ["8 fields", "32 fields", "128 fields"]
+    assert left_out(keys.run) == ["10,000 keys"]
