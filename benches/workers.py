@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -57,13 +57,28 @@ class Workers:
         """Calls the function in every worker at once, with arguments of its own each."""
         for pipe, own in zip(self._pipes, arguments, strict=True):
             pipe.send((function, own))
-        return [self._answer(number) for number in range(len(self))]
+        return self._answers(range(len(self)))
 
     def pair(self, *calls: tuple[int, Callable[..., Any], tuple[Any, ...]]) -> tuple[Any, ...]:
         """Calls different functions in different workers at once."""
         for number, function, arguments in calls:
             self._pipes[number].send((function, arguments))
-        return tuple(self._answer(number) for number, _, _ in calls)
+        return tuple(self._answers(number for number, _, _ in calls))
+
+    def _answers(self, numbers: Iterable[int]) -> list[Any]:
+        """What each worker answers. Where one fails, the others' answers are taken, too: left in
+        their pipes they would be those to the next question.
+        """
+        answers: list[Any] = []
+        failures: list[Exception] = []
+        for number in numbers:
+            try:
+                answers.append(self._answer(number))
+            except (RuntimeError, TimeoutError) as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+        return answers
 
     def _answer(self, number: int) -> Any:
         if not self._pipes[number].poll(_CALL_SECONDS):

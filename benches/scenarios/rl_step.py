@@ -25,6 +25,8 @@ __all__ = ["STAGES", "run"]
 
 STAGES = ("gen", "old_log_prob", "adv", "update_actor", "clear")
 RESPONSES = 4
+#: Steps of one content are left out where those before took more seconds than this.
+PATIENCE = 15.0
 TOKENS = (1024, 4096)
 #: Patches of 1176 float32 each: 1 to 4 MB.
 PATCHES = (1_000_000 // 4 // PATCH, 4_000_000 // 4 // PATCH)
@@ -36,8 +38,13 @@ def run(session: Session) -> None:
     workers = len(session.workers)
     prompts = session.scale.prompts // workers * workers
     for content, fields in CONTENTS.items():
+        spent = 0.0
         # A step's number goes on over the contents, so that no partition is used twice.
         for step in range(session.scale.steps + 1):
+            if spent > PATIENCE:
+                reason = f"left out: the steps before took {spent:.0f} s"
+                session.results.failed(f"{content}, step {step} and after", reason)
+                break
             seeds = [(step, prompts // workers, "images" in content) for _ in range(workers)]
             size = sum(session.workers.each(prepare, seeds))
             stages = one_step(session, f"{content} {step}", prompts, fields, compare=step == 0)
@@ -46,6 +53,7 @@ def run(session: Session) -> None:
             for stage, seconds in stages.items():
                 session.results.add(f"{content}, step {step}: {stage}", [seconds])
             total = sum(stages.values())
+            spent += total
             session.results.add(f"{content}, step {step}: total", [total], size=size)
         session.workers.each(forget, [()] * workers)
 
