@@ -32,7 +32,10 @@ fn huge_pages_are_asked_for_in_both_mappings() {
     for start in [map.mapped.at(0, 1), private.at(0, 1)] {
         let head = format!("{:08x}-", start.addr());
         let own = smaps.split(&head).nth(1).unwrap();
-        let flags = own.lines().find(|line| line.starts_with("VmFlags")).unwrap();
+        let flags = own
+            .lines()
+            .find(|line| line.starts_with("VmFlags"))
+            .unwrap();
         assert!(flags.split(' ').any(|flag| flag == "hg"), "{flags}");
     }
 }
