@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 from joining import SECONDS
@@ -31,8 +32,8 @@ def enough(number, frame):
     raise Enough(f"signal {number}")
 signal.signal(signal.SIGUSR1, enough)
 os.kill(int(sys.argv[2]), signal.SIGSTOP)
-print("waiting", flush=True)
 try:
+    print("waiting", flush=True)
     calls[sys.argv[3]]()
 except BaseException as error:
     print(type(error).__name__, error, flush=True)
@@ -75,6 +76,8 @@ def host():
 def test_a_signal_ends_a_call_to_a_host_that_stands_still(host, call, sent, raised):
     guest = program(GUEST, host.address, str(host.pid), call)
     assert guest.stdout.readline() == "waiting\n"
+    # So that it comes while the call waits, and not before; earlier it would do as well.
+    time.sleep(0.5)
     guest.send_signal(sent)
     assert guest.stdout.readline().strip() == raised
     # Both go on as if nothing had been.
