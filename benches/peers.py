@@ -103,18 +103,20 @@ def _mooncake() -> dict[str, str]:
     # The wheel lacks libraries that a Debian may not have; `make test` unpacks them here, too.
     folder = ROOT / ".venv" / "lib" / "mooncake"
     if not folder.exists():
-        command = [sys.executable, "-m", "scripts.mooncake_libraries", str(folder)]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
-        if done.returncode:
-            raise UnavailableError(f"Mooncake's libraries: {done.stderr.strip()[-300:]}")
-    paths = [str(folder), os.environ.get("LD_LIBRARY_PATH", "")]
-    return {"LD_LIBRARY_PATH": ":".join(path for path in paths if path)} | _programs()
+        command = (sys.executable, "-m", "scripts.mooncake_libraries", str(folder))
+        _try("Mooncake's libraries", *command, bounded=False)
+    return _libraries(folder) | _programs()
 
 
 def _yuanrong() -> dict[str, str]:
     if importlib.util.find_spec("yr") is None:
         raise UnavailableError("openyuanrong-datasystem is not installed")
     return _programs()
+
+
+def _libraries(folder: Path) -> dict[str, str]:
+    paths = [str(folder), os.environ.get("LD_LIBRARY_PATH", "")]
+    return {"LD_LIBRARY_PATH": ":".join(path for path in paths if path)}
 
 
 def _programs() -> dict[str, str]:
@@ -134,21 +136,16 @@ def _redis() -> dict[str, str]:
 def _install_debian(package: str) -> None:
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         raise UnavailableError(f"{package} is not installed: apt-get install {package}")
-    command = ["apt-get", "install", "--yes", "--quiet", package]
+    command = ("apt-get", "install", "--yes", "--quiet", package)
     # The package would start a server of the system.
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        raise UnavailableError(f"{package} cannot be installed: {done.stderr.strip()[-300:]}")
+    environment = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    _try(f"{package} cannot be installed", *command, environment=environment, bounded=False)
 
 
 def _peer_python() -> Path:
-    """A Python with the PyPI package, in a virtual environment that is made once."""
-    python = PEER_VENV / "bin" / "python"
-    ready = PEER_VENV / ".ready"
-    if not ready.exists():
-        print(f"Installing {PEER_REQUIREMENT} into {PEER_VENV.name}", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(PEER_VENV)], check=True)
+    """A Python with the PyPI package."""
+
+    def fill(python: Path) -> None:
         _pip(python, "--no-deps", PEER_REQUIREMENT)
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
         packages = PEER_VENV / "lib" / version / "site-packages"
@@ -156,18 +153,27 @@ def _peer_python() -> Path:
         # there, of which one names our sources, are not read.
         (packages / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n")
         _pip(python, *PEER_NEEDS)
-        ready.touch()
-    return python
+
+    return _made_once(PEER_VENV, PEER_REQUIREMENT, fill)
 
 
 def _torchstore_python() -> Path:
-    """A Python with torchstore and the Monarch and PyTorch that it asks for, 7 GB, made once."""
-    python = TORCHSTORE_VENV / "bin" / "python"
-    ready = TORCHSTORE_VENV / ".ready"
-    if not ready.exists():
-        print(f"Installing {TORCHSTORE_REQUIREMENT} into {TORCHSTORE_VENV.name}", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(TORCHSTORE_VENV)], check=True)
+    """A Python with torchstore and the Monarch and PyTorch that it asks for, 7 GB."""
+
+    def fill(python: Path) -> None:
         _pip(python, TORCHSTORE_REQUIREMENT, "tensordict", "numpy")
+
+    return _made_once(TORCHSTORE_VENV, TORCHSTORE_REQUIREMENT, fill)
+
+
+def _made_once(folder: Path, requirement: str, fill: Callable[[Path], None]) -> Path:
+    """The Python of a virtual environment, which ``fill`` installs into where it is new."""
+    python = folder / "bin" / "python"
+    ready = folder / ".ready"
+    if not ready.exists():
+        print(f"Installing {requirement} into {folder.name}", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        fill(python)
         ready.touch()
     return python
 
@@ -185,12 +191,8 @@ def _torchstore() -> dict[str, str]:
         source.write_text(NO_DRIVER)
         flags = ("-shared", "-fPIC", f"-Wl,-soname,{driver}", "-o", str(folder / driver))
         _try(f"a {driver} for a machine without a GPU", "cc", *flags, str(source))
-    paths = [str(folder), os.environ.get("LD_LIBRARY_PATH", "")]
-    environment = {
-        "LD_LIBRARY_PATH": ":".join(path for path in paths if path),
-        # What torchstore sets by itself, with a warning in each process.
-        "HYPERACTOR_CODEC_MAX_FRAME_LENGTH": "910737418240",
-    }
+    # The length is what torchstore sets by itself, with a warning in each process.
+    environment = _libraries(folder) | {"HYPERACTOR_CODEC_MAX_FRAME_LENGTH": "910737418240"}
     python = str(TORCHSTORE_VENV / "bin" / "python")
     _try("torchstore", python, "-c", "import torchstore", environment=environment)
     return environment
@@ -207,7 +209,12 @@ def _loads(library: str, folder: Path) -> bool:
     return True
 
 
-def _try(what: str, *command: str, environment: dict[str, str] | None = None) -> None:
+def _try(
+    what: str,
+    *command: str,
+    environment: dict[str, str] | None = None,
+    bounded: bool = True,
+) -> None:
     """Runs a command of the set-up; where it fails or hangs, the system cannot be set up."""
     try:
         done = subprocess.run(
@@ -217,7 +224,7 @@ def _try(what: str, *command: str, environment: dict[str, str] | None = None) ->
             text=True,
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
-            timeout=IMPORT_SECONDS,
+            timeout=IMPORT_SECONDS if bounded else None,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnavailableError(f"{what}: {error}") from error
@@ -226,7 +233,5 @@ def _try(what: str, *command: str, environment: dict[str, str] | None = None) ->
 
 
 def _pip(python: Path, *arguments: str) -> None:
-    command = [str(python), "-m", "pip", "install", "--quiet", *arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise UnavailableError(f"pip install {' '.join(arguments)}: {done.stderr.strip()[-300:]}")
+    command = (str(python), "-m", "pip", "install", "--quiet", *arguments)
+    _try(f"pip install {' '.join(arguments)}", *command, bounded=False)

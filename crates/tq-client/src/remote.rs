@@ -20,7 +20,7 @@ use tq_wire::error::from_status;
 use tq_wire::request_id::RequestId;
 
 use crate::config::ConnectConfig;
-use crate::interrupt::receive;
+use crate::interrupt::{Interrupt, receive};
 use crate::link::{Calls, Link};
 use crate::membership::Orders;
 use crate::requests::Requests;
@@ -363,10 +363,12 @@ impl Remote {
             Some(calls) => answered(carried_here(call(calls, config.deadline))),
             None => {
                 let call = call(link.calls.clone(), config.deadline);
+                let asked = async move { answered(call.await) };
                 wait(
                     &self.shared.handle,
-                    config,
-                    async move { answered(call.await) },
+                    config.deadline,
+                    config.interrupt,
+                    asked,
                 )
             }
         };
@@ -453,12 +455,9 @@ fn open(
     limit: Duration,
 ) -> Result<Arc<Link>> {
     let (address, config, orders) = (address.clone(), config.clone(), Arc::clone(orders));
-    let waits = ConnectConfig {
-        deadline: limit,
-        ..config.clone()
-    };
+    let interrupt = config.interrupt;
     let opened = async move { Link::open(&address, &config, orders).await };
-    wait(runtime, &waits, opened).map(Arc::new)
+    wait(runtime, limit, interrupt, opened).map(Arc::new)
 }
 
 /// What a direct call gives: it is carried by this thread, and so has ended when it was polled once.
@@ -473,16 +472,16 @@ fn carried_here<R>(call: impl Future<Output = Result<R, Status>>) -> Result<R, S
 /// within another runtime, too.
 fn wait<R: Send + 'static>(
     runtime: &Handle,
-    config: &ConnectConfig,
+    deadline: Duration,
+    interrupt: Option<Interrupt>,
     future: impl Future<Output = Result<R>> + Send + 'static,
 ) -> Result<R> {
-    let deadline = config.deadline;
     let (answer, answered) = sync_channel(1);
     let call = runtime.spawn(async move {
         // Whoever asked may have given up.
         let _ = answer.send(tokio::time::timeout(deadline, future).await);
     });
-    let received = receive(&answered, deadline + GRACE, config.interrupt);
+    let received = receive(&answered, deadline + GRACE, interrupt);
     match received.inspect_err(|_| call.abort())? {
         Some(Ok(result)) => result,
         Some(Err(_)) | None => Err(late(deadline)),

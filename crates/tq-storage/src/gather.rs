@@ -54,6 +54,17 @@ fn split<'a>(sources: &[&[u8]], dst: &'a mut [u8], chunk_bytes: usize) -> Vec<Jo
     jobs
 }
 
+/// Copies as many bytes, through the cache or past it.
+///
+/// # Panics
+/// Where the lengths differ.
+pub fn copy_bytes(from: &[u8], to: &mut [u8], stores: Stores) {
+    match stores {
+        Stores::Cached => to.copy_from_slice(from),
+        Stores::Streamed => copy_streamed(from, to),
+    }
+}
+
 fn copy(sources: &[&[u8]], job: Job<'_>, stores: Stores) {
     let Job {
         mut dst,
@@ -65,10 +76,7 @@ fn copy(sources: &[&[u8]], job: Job<'_>, stores: Stores) {
         skip = 0;
         let taken = bytes.len().min(dst.len());
         let (head, tail) = dst.split_at_mut(taken);
-        match stores {
-            Stores::Cached => head.copy_from_slice(&bytes[..taken]),
-            Stores::Streamed => copy_streamed(&bytes[..taken], head),
-        }
+        copy_bytes(&bytes[..taken], head, stores);
         dst = tail;
         if dst.is_empty() {
             return;

@@ -55,7 +55,7 @@ mod slab;
 pub mod unit;
 
 pub use description::{ColumnDescription, RowsPart};
-pub use gather::gather;
+pub use gather::{copy_bytes, gather};
 pub use layout::{ColumnLayout, ColumnPlan};
 pub use put::PendingPut;
 pub use read::{ColumnRead, PlacedRun, Run};

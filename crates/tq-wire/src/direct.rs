@@ -76,10 +76,10 @@ impl CallHead {
     /// A head with those of `headers` that mean something to the other end.
     #[must_use]
     pub fn new(path: &str, headers: &HeaderMap) -> Self {
-        // The others are said by the frame, or belong to HTTP.
-        let meant = headers
-            .iter()
-            .filter(|(name, _)| !matches!(name.as_str(), "content-type" | "te" | "user-agent"));
+        // The others are said by the frame, belong to HTTP, or are for its server alone.
+        const UNSAID: [&str; 4] = ["content-type", "te", "user-agent", "grpc-timeout"];
+        let is_said = |name: &HeaderName| !UNSAID.contains(&name.as_str());
+        let meant = headers.iter().filter(|(name, _)| is_said(name));
         let (names, values) = meant
             .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
             .unzip();

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyMemoryView, PyTuple};
-use tq_arena::{Lease, copy_streamed};
+use tq_arena::Lease;
 use tq_codec::checksum::block as checksum_of;
 use tq_codec::{Stores, parallel};
 use tq_engine::{Landing, StoredBatch, StoredRead};
 use tq_proto::{Error, ErrorKind, Parcel};
-use tq_storage::{ColumnDescription, ColumnRead};
+use tq_storage::{ColumnDescription, ColumnRead, copy_bytes};
 
 use super::arguments::{field_names, global_indexes, texts};
 use super::class::Engine;
@@ -51,10 +51,7 @@ impl Copy<'_> {
     fn make(&mut self, stores: Stores) -> bool {
         // In this order: the block is read from memory once, and from the cache the second time.
         let is_whole = checksum_of(self.from) == self.checksum;
-        match stores {
-            Stores::Cached => self.to.copy_from_slice(self.from),
-            Stores::Streamed => copy_streamed(self.from, self.to),
-        }
+        copy_bytes(self.from, self.to, stores);
         is_whole
     }
 }
@@ -242,22 +239,12 @@ impl StoredGet {
             let slot = self.slot(py, number)?;
             jobs.push((number, slot));
         }
-        let wrong = Mutex::new(Vec::new());
         let slices: Vec<_> = jobs
             .iter_mut()
             .map(|(number, slot)| (*number, slot.as_mut_slice().unwrap_or_default()))
             .collect();
-        py.detach(|| {
-            parallel::drain(slices, threads, |(number, bytes): (usize, &mut [u8])| {
-                if !self.is_whole(number, bytes) {
-                    let mut wrong = wrong.lock().unwrap_or_else(PoisonError::into_inner);
-                    wrong.push(number);
-                }
-            });
-        });
-        let mut wrong = wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
-        wrong.sort_unstable();
-        Ok(wrong)
+        let check = |(number, bytes): (usize, &mut [u8])| (number, self.is_whole(number, bytes));
+        Ok(py.detach(|| refused(slices, threads, check)))
     }
 
     /// Copies fetches out of buffers over their whole objects, `(number, buffer)`, with up to `threads`
@@ -284,18 +271,8 @@ impl StoredGet {
         let total = copies.iter().map(|copy| copy.to.len() as u64).sum();
         let threads = if total < SHARED_FROM { 1 } else { threads };
         let stores = Stores::of(total);
-        let changed = Mutex::new(Vec::new());
-        py.detach(|| {
-            parallel::drain(copies, threads, |mut copy: Copy| {
-                if !copy.make(stores) {
-                    let mut changed = changed.lock().unwrap_or_else(PoisonError::into_inner);
-                    changed.push(copy.fetch);
-                }
-            });
-        });
-        wrong.extend(changed.into_inner().unwrap_or_else(PoisonError::into_inner));
-        wrong.sort_unstable();
-        wrong.dedup();
+        let make = |mut copy: Copy<'_>| (copy.fetch, copy.make(stores));
+        wrong.extend(py.detach(|| refused(copies, threads, make)));
         Ok(wrong)
     }
 
@@ -353,23 +330,18 @@ impl StoredGet {
         })
     }
 
-    /// The blocks of a fetch on their way from `object` to `slot`; `None` where the object is too short.
+    /// The blocks of a fetch on their way from `object` to `slot`; `None` where one lacks bytes.
     fn copies<'a>(
         &self,
         number: usize,
         slot: &'a mut OwnedBytes,
         object: &'a [u8],
     ) -> Option<Vec<Copy<'a>>> {
-        let fetch = self.landing.fetches.get(number)?;
-        let parcel = &self.batch.parcels[fetch.parcel];
-        let checksums = parcel.checksums.get(fetch.first_block..)?;
-        let from = object.get(fetch.bytes.start as usize..fetch.bytes.end as usize)?;
+        let (block, checksums) = self.blocks(number)?;
+        let bytes = &self.landing.fetches.get(number)?.bytes;
+        let from = object.get(bytes.start as usize..bytes.end as usize)?;
         let to = slot.as_mut_slice()?;
-        let block = parcel.block as usize;
         let blocks = from.chunks(block).zip(to.chunks_mut(block)).zip(checksums);
-        if blocks.len() != from.len().div_ceil(block) {
-            return None;
-        }
         let copy = |((from, to), checksum): ((&'a [u8], &'a mut [u8]), &u64)| Copy {
             fetch: number,
             from,
@@ -380,17 +352,22 @@ impl StoredGet {
     }
 
     fn is_whole(&self, number: usize, bytes: &[u8]) -> bool {
-        let Some(fetch) = self.landing.fetches.get(number) else {
-            return false;
-        };
+        self.blocks(number).is_some_and(|(block, checksums)| {
+            let blocks = bytes.chunks(block);
+            blocks.len() == checksums.len()
+                && blocks
+                    .zip(checksums)
+                    .all(|(block, checksum)| checksum_of(block) == *checksum)
+        })
+    }
+
+    /// Bytes of a block of a fetch, and the checksum of each; `None` where there are fewer.
+    fn blocks(&self, number: usize) -> Option<(usize, &[u64])> {
+        let fetch = self.landing.fetches.get(number)?;
         let parcel = &self.batch.parcels[fetch.parcel];
-        let checksums = parcel
-            .checksums
-            .get(fetch.first_block..)
-            .unwrap_or_default();
-        let mut blocks = bytes.chunks(parcel.block as usize).zip(checksums);
-        blocks.len() as u64 == (bytes.len() as u64).div_ceil(parcel.block)
-            && blocks.all(|(block, checksum)| checksum_of(block) == *checksum)
+        let count = (fetch.bytes.end - fetch.bytes.start).div_ceil(parcel.block) as usize;
+        let checksums = parcel.checksums.get(fetch.first_block..)?.get(..count)?;
+        Some((parcel.block as usize, checksums))
     }
 
     /// A lease on the memory of each parcel; none for one without bytes.
@@ -448,4 +425,24 @@ impl StoredGet {
         }
         ColumnRead::from_description(description, held, self.rows)
     }
+}
+
+/// Fetches of which a job says no, ascending and each once, found by up to `threads` threads.
+fn refused<J: Send>(
+    jobs: Vec<J>,
+    threads: usize,
+    work: impl Fn(J) -> (usize, bool) + Sync,
+) -> Vec<usize> {
+    let refused = Mutex::new(Vec::new());
+    parallel::drain(jobs, threads, |job| {
+        let (fetch, is_right) = work(job);
+        if !is_right {
+            let mut refused = refused.lock().unwrap_or_else(PoisonError::into_inner);
+            refused.push(fetch);
+        }
+    });
+    let mut refused = refused.into_inner().unwrap_or_else(PoisonError::into_inner);
+    refused.sort_unstable();
+    refused.dedup();
+    refused
 }

@@ -54,7 +54,7 @@ datasystem: Any = None
 _KEYS = 1000
 #: By how much the memory for what is read grows.
 _SEGMENT_BYTES = 256 << 20
-#: Threads that pack and copy.
+#: Threads that pack, at least.
 _THREADS = 2
 
 
