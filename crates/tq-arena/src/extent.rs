@@ -101,7 +101,7 @@ impl Drop for Extent {
             return std::mem::forget(Arc::clone(&self.hold));
         }
         if shared.registry.retire(&self.hold) {
-            Keeper::ask_trim(shared);
+            Keeper::ask_care(shared);
         }
     }
 }

@@ -1,5 +1,6 @@
-//! The background thread `tq-revert`: reverts what views wrote, and gives surplus memory back, so
-//! that neither happens where a view or an extent is dropped.
+//! The background thread `tq-revert`: reverts what views wrote, gives surplus memory back, and puts
+//! recycled memory together into huge pages, so that none of it happens where a view or an extent is
+//! dropped.
 
 use std::collections::VecDeque;
 use std::io;
@@ -30,12 +31,15 @@ struct Inbox {
     asked: u64,
     done: u64,
     trim: bool,
+    collapse: bool,
     stopped: bool,
 }
 
 enum Work {
     Revert(Revert),
     Trim,
+    /// Of one chunk, so that a revert waits no longer than that.
+    Collapse,
 }
 
 impl Keeper {
@@ -82,8 +86,9 @@ impl Keeper {
         true
     }
 
-    /// Asks `shared` to give surplus memory back, here and now where there can be no thread.
-    pub(crate) fn ask_trim(shared: &Arc<Shared>) {
+    /// Asks for care of free memory: surplus is given back, here and now where there can be no
+    /// thread, and what was recycled is put together.
+    pub(crate) fn ask_care(shared: &Arc<Shared>) {
         let keeper = &shared.keeper;
         let mut inbox = lock(&keeper.inbox);
         if inbox.stopped || inbox.trim {
@@ -132,7 +137,11 @@ impl Keeper {
                     lock(&self.inbox).done += 1;
                     self.changed.notify_all();
                 }
-                Work::Trim => shared.trim(),
+                Work::Trim => {
+                    shared.trim();
+                    lock(&self.inbox).collapse = true;
+                }
+                Work::Collapse => lock(&self.inbox).collapse |= shared.collapse_next(),
             }
         }
     }
@@ -148,6 +157,9 @@ impl Keeper {
             }
             if std::mem::take(&mut inbox.trim) {
                 return Some(Work::Trim);
+            }
+            if std::mem::take(&mut inbox.collapse) {
+                return Some(Work::Collapse);
             }
             inbox = wait(&self.changed, inbox);
         }

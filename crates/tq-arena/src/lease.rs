@@ -93,7 +93,7 @@ impl Drop for Lease {
             return std::mem::forget(Arc::clone(hold));
         }
         if shared.registry.free_retired(hold) {
-            Keeper::ask_trim(shared);
+            Keeper::ask_care(shared);
         }
     }
 }

@@ -4,9 +4,10 @@
 //! costs no page fault. They are preferred for new loans, and given back to the system only beyond
 //! `retain`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
+use crate::chunks::{CHUNK, Chunks};
 use crate::piece::Piece;
 use crate::ranges::RangeSet;
 
@@ -21,6 +22,8 @@ struct Space {
     free: RangeSet,
     /// Part of `free`.
     warm: RangeSet,
+    /// Those that became warm as a whole.
+    recycled: Chunks,
 }
 
 /// What a piece counted as until now.
@@ -79,6 +82,9 @@ pub(crate) struct Ledger {
     spaces: BTreeMap<u32, Space>,
     in_use: InUse,
     warm: u64,
+    /// Chunks that became warm as a whole for the first time, and wait for
+    /// [`Ledger::next_recycled`].
+    recycled: VecDeque<(u32, Range<u64>)>,
 }
 
 impl Ledger {
@@ -90,6 +96,7 @@ impl Ledger {
             spaces: BTreeMap::new(),
             in_use: InUse::default(),
             warm: 0,
+            recycled: VecDeque::new(),
         }
     }
 
@@ -127,6 +134,7 @@ impl Ledger {
                 len,
                 free,
                 warm: RangeSet::default(),
+                recycled: Chunks::of(len),
             },
         );
     }
@@ -173,12 +181,27 @@ impl Ledger {
             space.free.insert(piece.range());
             space.warm.insert(piece.range());
             self.warm += piece.len();
+            if let Some(around) = space.warm.around(piece.offset()) {
+                // Of the neighbours' bytes only those that make up a chunk with this piece's.
+                let near =
+                    piece.offset() / CHUNK * CHUNK..piece.range().end.next_multiple_of(CHUNK);
+                let new = around.start.max(near.start)..around.end.min(near.end);
+                let new = space.recycled.take_new(&new);
+                self.recycled
+                    .extend(new.map(|chunk| (piece.segment(), chunk)));
+            }
         }
     }
 
-    /// Whether [`Ledger::trim`] would find something to give back.
-    pub(crate) fn wants_trim(&self) -> bool {
-        self.warm > self.retain
+    /// Whether [`Ledger::trim`] or [`Ledger::next_recycled`] would find something.
+    pub(crate) fn wants_care(&self) -> bool {
+        self.warm > self.retain || !self.recycled.is_empty()
+    }
+
+    /// A chunk of a segment that was in use and is free again, each once: memory that comes back is
+    /// the memory that the next loans get, so it is worth being put together into a huge page.
+    pub(crate) fn next_recycled(&mut self) -> Option<(u32, Range<u64>)> {
+        self.recycled.pop_front()
     }
 
     /// Chooses what to give back: wholly free segments and the highest warm pages of the latest
@@ -227,6 +250,7 @@ impl Ledger {
     /// Forgets all segments: nothing can be reserved any more.
     pub(crate) fn clear(&mut self) {
         self.spaces.clear();
+        self.recycled.clear();
         self.warm = 0;
     }
 }

@@ -78,7 +78,7 @@ fn a_trim_takes_the_highest_free_pages_down_to_the_limit() {
     };
     assert_eq!(piece.range(), 5 * PAGE..49 * PAGE);
     assert_eq!(ledger.warm(), 4 * PAGE);
-    assert!(!ledger.wants_trim());
+    assert!(!ledger.wants_care());
     ledger.trimmed(trim.pieces);
     ledger.free(&kept, Use::Loaned);
     assert!(
@@ -96,6 +96,29 @@ fn free_bytes_that_share_a_page_with_used_ones_are_not_trimmed() {
     let trim = ledger.trim();
     assert!(trim.segments.is_empty() && trim.pieces.is_empty());
     assert_eq!(ledger.warm(), 128);
+}
+
+#[test]
+fn a_chunk_is_recycled_once_and_only_when_all_of_it_was_used() {
+    let mut ledger = Ledger::new(u64::MAX, u64::MAX, PAGE);
+    ledger.add_segment(7, 3 * CHUNK);
+    let pieces: Vec<_> = (0..5).map(|_| ledger.reserve(CHUNK / 2).unwrap()).collect();
+    for at in [1, 2, 4] {
+        ledger.free(&pieces[at], Use::Loaned);
+        assert_eq!(ledger.next_recycled(), None);
+    }
+    ledger.free(&pieces[0], Use::Loaned);
+    assert!(ledger.wants_care());
+    assert_eq!(ledger.next_recycled(), Some((7, 0..CHUNK)));
+    let again = ledger.reserve(CHUNK).unwrap();
+    ledger.free(&again, Use::Loaned);
+    ledger.free(&pieces[3], Use::Loaned);
+    assert_eq!(ledger.next_recycled(), Some((7, CHUNK..2 * CHUNK)));
+    assert_eq!(
+        ledger.next_recycled(),
+        None,
+        "half of the third was never used"
+    );
 }
 
 proptest! {

@@ -73,6 +73,7 @@
 //! | `grants` | that what another process grants contradicts nothing held here |
 //! | `pool` | warm memory of this process alone |
 //! | `ledger`, `ranges`, `piece` | which bytes are free, warm, in use; that a range has one holder |
+//! | `chunks` | which parts of a segment are in huge pages |
 //! | `registry`, `hold` | who needs an extent, and who frees it; checked with loom |
 //! | `busy` | which pages views may have written |
 //! | `segment`, `shared`, `keeper` | memory and accounting together; the background thread |
@@ -84,6 +85,7 @@ compile_error!("tq-arena needs Linux: memfd, PAGEMAP_SCAN, MADV_DONTNEED");
 
 mod arena;
 mod busy;
+mod chunks;
 mod error;
 mod extent;
 mod grants;

@@ -118,7 +118,7 @@ impl Drop for Loan {
             return std::mem::forget(Arc::clone(shared));
         }
         if shared.registry.give_back(&piece) {
-            Keeper::ask_trim(shared);
+            Keeper::ask_care(shared);
         }
     }
 }

@@ -13,13 +13,16 @@ use std::slice;
 use rustix::fs::{FallocateFlags, MemfdFlags, Mode, SealFlags};
 use rustix::mm::{self, MapFlags, ProtFlags};
 
+use crate::chunks::CHUNK;
 use crate::piece::Piece;
 
 mod block;
+mod huge;
 mod scan;
 mod streamed;
 
 pub(crate) use block::{Block, LARGE as LARGE_BLOCK};
+pub(crate) use huge::can_collapse;
 pub(crate) use scan::Scanner;
 pub use streamed::{copy_streamed, copy_streamed_raw};
 
@@ -48,16 +51,55 @@ impl Mapped {
     /// Maps `len` bytes of `file`, or of nothing, readable and writable.
     fn new(len: u64, file: Option<&OwnedFd>, flags: MapFlags) -> io::Result<Self> {
         let len = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let reserved = Self::reserve(len)?;
+        let base = reserved.base.as_ptr().cast();
         let prot = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: without MAP_FIXED the system chooses an address range that nothing else uses.
-        let base = unsafe {
+        let flags = flags | MapFlags::FIXED;
+        // SAFETY: what MAP_FIXED replaces is the range just reserved, which nobody else knows of.
+        let mapped = unsafe {
             match file {
-                Some(file) => mm::mmap(ptr::null_mut(), len, prot, flags, file, 0)?,
-                None => mm::mmap_anonymous(ptr::null_mut(), len, prot, flags)?,
+                Some(file) => mm::mmap(base, len, prot, flags, file, 0),
+                None => mm::mmap_anonymous(base, len, prot, flags),
             }
         };
-        let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { base, len })
+        mapped?;
+        Ok(reserved)
+    }
+
+    /// `len` bytes of address space without memory. From a chunk on they start on a multiple of one,
+    /// as the offsets of a file do: otherwise no huge page of it could be mapped whole.
+    fn reserve(len: usize) -> io::Result<Self> {
+        let align = if len as u64 >= CHUNK {
+            CHUNK as usize
+        } else {
+            1
+        };
+        let wide = len
+            .checked_add(align - 1)
+            .ok_or(io::ErrorKind::OutOfMemory)?;
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: without MAP_FIXED the system chooses an address range that nothing else uses.
+        let base = unsafe { mm::mmap_anonymous(ptr::null_mut(), wide, ProtFlags::empty(), flags) }?;
+        let base = NonNull::new(base.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let wide = Self { base, len: wide };
+        if align == 1 {
+            return Ok(wide);
+        }
+        let page = page_bytes() as usize;
+        let before = base.as_ptr().addr().next_multiple_of(align) - base.as_ptr().addr();
+        let end = before + len.next_multiple_of(page);
+        // SAFETY: `before` and `end` are at most the length of the range, which is rounded up to
+        // whole pages by the system.
+        let (start, rest) = unsafe { (base.add(before), base.add(end)) };
+        let whole = wide.len.next_multiple_of(page);
+        std::mem::forget(wide);
+        // The margins go; each is a range of its own from here on.
+        drop(Self { base, len: before });
+        drop(Self {
+            base: rest,
+            len: whole - end,
+        });
+        Ok(Self { base: start, len })
     }
 
     /// Asks for huge pages, which take fewer faults and less of the processor's page tables. The system
@@ -92,6 +134,9 @@ impl Mapped {
 
 impl Drop for Mapped {
     fn drop(&mut self) {
+        if self.len == 0 {
+            return; // a margin that was not needed
+        }
         // SAFETY: the range was mapped by `new` and is unmapped only here; slices borrow `self` or
         // something that owns it, and the holders of raw pointers keep their owner alive (`View`).
         let done = unsafe { mm::munmap(self.base.as_ptr().cast(), self.len) };

@@ -101,6 +101,12 @@ impl RangeSet {
         starts.into_iter().filter_map(range).collect()
     }
 
+    /// The whole range of the set that byte `at` lies in.
+    pub(crate) fn around(&self, at: u64) -> Option<Range<u64>> {
+        let (&start, &end) = self.by_start.range(..=at).next_back()?;
+        (at < end).then_some(start..end)
+    }
+
     /// The parts of the set inside `bounds`, highest first.
     pub(crate) fn within(&self, bounds: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
         self.by_start
@@ -154,6 +160,8 @@ mod tests {
         assert_eq!(set.fit(4097, 64), Some(8192));
         assert_eq!(set.fit(64, 8192), Some(0));
         assert_eq!(set.fit(1 << 20, 64), None);
+        assert_eq!(set.around(100), Some(0..4096));
+        assert_eq!(set.around(4096), None);
     }
 
     #[test]

@@ -46,11 +46,11 @@ impl<P: Clone> Registry<P> {
         self.with_ledger(|ledger| ledger.reserve(bytes))
     }
 
-    /// Takes a loan back. True when memory should go back to the system.
+    /// Takes a loan back. True when free memory wants care.
     pub(crate) fn give_back(&self, piece: &Piece) -> bool {
         self.with_ledger(|ledger| {
             ledger.free(piece, Use::Loaned);
-            ledger.wants_trim()
+            ledger.wants_care()
         })
     }
 
@@ -108,7 +108,7 @@ impl<P: Clone> Registry<P> {
         Some(Arc::clone(hold))
     }
 
-    /// The owner drops the extent. True when memory should go back to the system.
+    /// The owner drops the extent. True when free memory wants care.
     pub(crate) fn retire(&self, hold: &Hold<P>) -> bool {
         let mut state = lock(&self.state);
         let listed = state.live.remove(&hold.id.generation);
@@ -119,11 +119,11 @@ impl<P: Clone> Registry<P> {
         } else {
             state.ledger.recount(len, Use::Committed, Use::Retired);
         }
-        let wants_trim = state.ledger.wants_trim();
+        let wants_care = state.ledger.wants_care();
         drop(state);
         // Outside the lock: this may be the last handle on what `P` holds.
         drop(listed);
-        wants_trim
+        wants_care
     }
 
     /// Frees an extent whose last lease just went, after its owner. True as for
@@ -131,7 +131,7 @@ impl<P: Clone> Registry<P> {
     pub(crate) fn free_retired(&self, hold: &Hold<P>) -> bool {
         self.with_ledger(|ledger| {
             ledger.free(&hold.piece, Use::Retired);
-            ledger.wants_trim()
+            ledger.wants_care()
         })
     }
 

@@ -7,13 +7,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
 
 use crate::busy::{Admission, BusyRanges, Claim};
+use crate::chunks::CHUNK;
 use crate::lease::Lease;
 use crate::mapping::{PrivateMap, Scanner, SharedMap};
 use crate::piece::Piece;
 use crate::sync::{Condvar, Mutex, lock, wait};
-
-/// Segments are rounded up to this, the size of a huge page.
-const GRAIN: u64 = 2 << 20;
 
 /// Numbers of segments. Of the whole process, so that an extent of one arena is never taken for one
 /// of another. Not behind the `sync` door: it orders nothing, and loom's atomics cannot be static.
@@ -38,7 +36,7 @@ impl Segment {
     /// A segment of at least `bytes` bytes. Costs address space only, until it is written.
     pub(crate) fn create(bytes: u64) -> io::Result<Self> {
         let len = bytes
-            .checked_next_multiple_of(GRAIN)
+            .checked_next_multiple_of(CHUNK)
             .ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self::over(SharedMap::create(next_id(), len)?))
     }

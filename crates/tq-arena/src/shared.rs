@@ -7,7 +7,7 @@ use crate::error::LoanError;
 use crate::hold::Hold;
 use crate::keeper::Keeper;
 use crate::ledger::{Ledger, Refusal, Trim};
-use crate::mapping::{Scanner, page_bytes};
+use crate::mapping::{Scanner, can_collapse, page_bytes};
 use crate::piece::Piece;
 use crate::process::Birthplace;
 use crate::registry::Registry;
@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     segments: Mutex<BTreeMap<u32, Arc<Segment>>>,
     /// Opened at the first view; `None` inside where the kernel cannot scan.
     scanner: OnceLock<Option<Scanner>>,
+    /// Tried out when the first chunk is recycled.
+    can_collapse: OnceLock<bool>,
 }
 
 impl Shared {
@@ -54,6 +56,7 @@ impl Shared {
             segment_bytes: config.segment_bytes,
             segments: Mutex::new(BTreeMap::new()),
             scanner: OnceLock::new(),
+            can_collapse: OnceLock::new(),
         }
     }
 
@@ -159,6 +162,21 @@ impl Shared {
         self.registry.trimmed(pieces);
     }
 
+    /// Puts the pages of one recycled chunk together. False where there is none.
+    pub(crate) fn collapse_next(&self) -> bool {
+        let next = self.registry.with_ledger(Ledger::next_recycled);
+        let Some((segment, chunk)) = next else {
+            return false;
+        };
+        if *self.can_collapse.get_or_init(can_collapse)
+            && let Some(segment) = self.segment(segment)
+            && let Err(error) = segment.shared().collapse(chunk.clone())
+        {
+            tracing::debug!(%error, segment = segment.id(), ?chunk, "pages stay small");
+        }
+        true
+    }
+
     /// The last handle is gone: no loan and no view can be asked for any more. Segments live on
     /// through the leases on them, and only those.
     pub(crate) fn close(&self) {
@@ -190,6 +208,22 @@ impl Shared {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_that_comes_back_is_put_together_and_keeps_its_bytes() {
+        let shared = Shared::new(&ArenaConfig::default());
+        let len = 4 << 20;
+        let (mut piece, segment) = shared.reserve(len).unwrap();
+        segment.shared().bytes_mut(&mut piece, len).fill(1);
+        assert!(!shared.collapse_next(), "it was not free yet");
+        assert!(shared.registry.give_back(&piece), "two chunks want care");
+        assert!(shared.collapse_next() && shared.collapse_next());
+        assert!(!shared.collapse_next());
+        let (piece, segment) = shared.reserve(len).unwrap();
+        let bytes = segment.shared().bytes(&piece, len);
+        assert!(bytes.iter().all(|byte| *byte == 1));
+        assert!(!shared.registry.give_back(&piece), "nothing is new");
+    }
 
     #[test]
     fn trimmed_memory_is_empty_and_can_be_loaned_again() {

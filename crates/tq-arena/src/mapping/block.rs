@@ -8,6 +8,7 @@ use std::slice;
 use rustix::mm::MapFlags;
 
 use super::{Mapped, page_bytes};
+use crate::chunks::CHUNK;
 
 /// Alignment of small blocks; large ones start on a page.
 const SMALL_ALIGN: usize = 64;
@@ -37,6 +38,9 @@ impl Block {
                 .checked_next_multiple_of(page_bytes())
                 .ok_or(io::ErrorKind::OutOfMemory)?;
             let mapped = Mapped::new(len, None, MapFlags::PRIVATE)?;
+            if len >= CHUNK {
+                mapped.prefer_huge_pages();
+            }
             return Ok(Self(Kind::Mapped(mapped)));
         }
         let len = usize::try_from(bytes.max(1)).map_err(|_| io::ErrorKind::OutOfMemory)?;

@@ -41,6 +41,50 @@ fn huge_pages_are_asked_for_in_both_mappings() {
 }
 
 #[test]
+fn a_collapsed_chunk_is_mapped_whole_with_its_bytes_in_both_mappings() {
+    if !can_collapse() {
+        eprintln!("skipped: this system puts no pages together");
+        return;
+    }
+    let (map, mut piece) = mapped(2 * CHUNK / page_bytes());
+    let private = map.private().unwrap();
+    // A page written in the private mapping stays its own.
+    map.bytes_mut(&mut piece, 2 * CHUNK).fill(1);
+    // SAFETY: one byte inside the mapping; nobody else knows of it.
+    unsafe { private.at(CHUNK, 1).write_volatile(2) };
+    for chunk in [0..CHUNK, CHUNK..2 * CHUNK] {
+        map.collapse(chunk).unwrap();
+    }
+    assert!(map.bytes(&piece, 2 * CHUNK).iter().all(|byte| *byte == 1));
+    // SAFETY: as above.
+    let peek = |offset| unsafe { private.at(offset, 1).read_volatile() };
+    assert_eq!([0, CHUNK, CHUNK + 1].map(peek), [1, 2, 1]);
+
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let head = format!("{:08x}-", map.mapped.at(0, 1).addr());
+    let own = smaps.split(&head).nth(1).unwrap();
+    let huge = own.lines().find(|line| line.starts_with("ShmemPmdMapped"));
+    assert!(huge.unwrap().contains(" 4096 kB"), "{huge:?}");
+}
+
+#[test]
+fn a_chunk_without_pages_is_not_collapsed() {
+    let (map, piece) = mapped(CHUNK / page_bytes());
+    assert!(map.collapse(0..CHUNK).is_err());
+    assert_eq!(map.bytes(&piece, 1), [0]);
+}
+
+#[test]
+fn long_mappings_start_where_a_huge_page_can() {
+    for len in [1, page_bytes(), CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK] {
+        let mapped = Mapped::new(len, None, MapFlags::PRIVATE).unwrap();
+        assert!(len < CHUNK || (mapped.at(0, 1).addr() as u64).is_multiple_of(CHUNK));
+        // SAFETY: the last byte of the mapping; nobody else knows of it.
+        unsafe { mapped.at(len - 1, 1).write_volatile(1) };
+    }
+}
+
+#[test]
 fn punched_bytes_read_as_zeros() {
     let (map, mut piece) = mapped(2);
     map.bytes_mut(&mut piece, 10).fill(9);
