@@ -10,8 +10,9 @@ use crate::{ExtentId, Lease, Loan, View};
 /// Settings of an [`Arena`]. All in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArenaConfig {
-    /// Size of a segment; a larger loan gets a larger one. Segments are sparse: they cost address
-    /// space only until they are written. Default 1 GiB.
+    /// Size of a segment; a loan near that size or larger gets one of several times it, with a
+    /// quarter to spare. Segments are sparse: they cost address space only until they are written.
+    /// Default 1 GiB.
     pub segment_bytes: u64,
     /// The most that loans, committed extents, and retired extents still under lease may take
     /// together, rounded as they are stored. Default: no limit.

@@ -97,12 +97,11 @@ impl Shared {
             reserved = self.registry.reserve(bytes);
         }
         if let Err(Refusal::NoRoom { need }) = reserved {
-            let segment = Segment::create(need.max(self.segment_bytes)).map_err(|source| {
-                LoanError::System {
+            let segment =
+                Segment::create(self.segment_for(need)).map_err(|source| LoanError::System {
                     asked: bytes,
                     source,
-                }
-            })?;
+                })?;
             reserved = self.registry.with_ledger(|ledger| {
                 ledger.add_segment(segment.id(), segment.len());
                 ledger.reserve(bytes)
@@ -115,6 +114,15 @@ impl Shared {
             // Only after `close`, which no handle outlives.
             None => Err(self.refused(bytes, &Refusal::Full { in_use: 0 })),
         }
+    }
+
+    /// Bytes of a segment for a loan of `need`: whole steps of `segment_bytes`, and a quarter more
+    /// than needed. Batches vary in size, and one that is a little larger than all before would else
+    /// need a segment of its own, every page of it fresh.
+    fn segment_for(&self, need: u64) -> u64 {
+        need.saturating_add(need / 4)
+            .checked_next_multiple_of(self.segment_bytes)
+            .unwrap_or(need)
     }
 
     fn refused(&self, bytes: u64, refusal: &Refusal) -> LoanError {
@@ -223,6 +231,19 @@ mod tests {
         let bytes = segment.shared().bytes(&piece, len);
         assert!(bytes.iter().all(|byte| *byte == 1));
         assert!(!shared.registry.give_back(&piece), "nothing is new");
+    }
+
+    #[test]
+    fn a_somewhat_larger_loan_than_ever_finds_its_memory_warm() {
+        let shared = Shared::new(&ArenaConfig {
+            segment_bytes: 2 << 20,
+            ..ArenaConfig::default()
+        });
+        for (bytes, segments) in [(3 << 20, 1), (3 << 20, 1), (7 << 19, 1), (8 << 20, 2)] {
+            let (piece, _) = shared.reserve(bytes).unwrap();
+            let _wants_care = shared.registry.give_back(&piece);
+            assert_eq!(shared.usage().segments, segments, "{bytes} bytes");
+        }
     }
 
     #[test]
