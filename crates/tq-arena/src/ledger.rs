@@ -179,9 +179,9 @@ impl Ledger {
         // After `clear` the segments are forgotten, and their memory goes with the last lease.
         if let Some(space) = self.spaces.get_mut(&piece.segment()) {
             space.free.insert(piece.range());
-            space.warm.insert(piece.range());
+            let around = space.warm.insert(piece.range());
             self.warm += piece.len();
-            if let Some(around) = space.warm.around(piece.offset()) {
+            if around.end - around.start >= CHUNK {
                 // Of the neighbours' bytes only those that make up a chunk with this piece's.
                 let near =
                     piece.offset() / CHUNK * CHUNK..piece.range().end.next_multiple_of(CHUNK);

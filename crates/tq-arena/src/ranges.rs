@@ -23,14 +23,15 @@ impl RangeSet {
         self.total
     }
 
-    /// Adds a range of which no byte may be in the set yet.
+    /// Adds a range of which no byte may be in the set yet; returns the whole range that its bytes lie
+    /// in now.
     ///
     /// # Panics
     /// When a byte is there already. It would mean that memory was freed twice, and going on would
     /// hand the same bytes to two owners.
-    pub(crate) fn insert(&mut self, range: Range<u64>) {
+    pub(crate) fn insert(&mut self, range: Range<u64>) -> Range<u64> {
         if range.is_empty() {
-            return;
+            return range;
         }
         assert!(
             !self.overlaps(&range),
@@ -50,6 +51,7 @@ impl RangeSet {
             end = after_end;
         }
         self.link(start, end);
+        start..end
     }
 
     /// Takes out whatever part of `range` is in the set; returns how many bytes that was.
@@ -101,12 +103,6 @@ impl RangeSet {
         starts.into_iter().filter_map(range).collect()
     }
 
-    /// The whole range of the set that byte `at` lies in.
-    pub(crate) fn around(&self, at: u64) -> Option<Range<u64>> {
-        let (&start, &end) = self.by_start.range(..=at).next_back()?;
-        (at < end).then_some(start..end)
-    }
-
     /// The parts of the set inside `bounds`, highest first.
     pub(crate) fn within(&self, bounds: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
         self.by_start
@@ -153,15 +149,13 @@ mod tests {
         let mut set = RangeSet::default();
         set.insert(0..64);
         set.insert(128..4096);
-        set.insert(64..128);
+        assert_eq!(set.insert(64..128), 0..4096);
         assert_eq!(set.at_least(64).last(), Some(&(0..4096)));
         set.insert(8192..20000);
         assert_eq!(set.fit(64, 64), Some(0));
         assert_eq!(set.fit(4097, 64), Some(8192));
         assert_eq!(set.fit(64, 8192), Some(0));
         assert_eq!(set.fit(1 << 20, 64), None);
-        assert_eq!(set.around(100), Some(0..4096));
-        assert_eq!(set.around(4096), None);
     }
 
     #[test]
