@@ -32,6 +32,9 @@ def run(session: Session) -> None:
             puts.append(session.workers.call(0, put, where))
             gets.append(session.workers.call(1, get, where, turn == 0))
             session.workers.call(0, clear, where)
+            # One turn is enough where it takes long.
+            if turn and puts[-1] + gets[-1] > PATIENCE:
+                break
         name = "1 field" if count == 1 else kind
         slowest = statistics.median(puts) + statistics.median(gets)
         session.results.add(f"{name}: put", puts[1:], size=size, operations=rows)

@@ -17,6 +17,8 @@ FIELDS = 4
 FIELD_BYTES = 256
 #: A batch is left out where a put would take more seconds than this, going by the smaller one's.
 PATIENCE = 25.0
+#: One turn is enough where it takes more seconds than this.
+TURN_PATIENCE = 5.0
 FETCHED = 1024
 FETCHES = 8
 
@@ -37,6 +39,8 @@ def run(session: Session) -> None:
             taken |= session.workers.call(0, clear, where, count)
             for what, value in taken.items() if turn else ():
                 seconds[what].append(value)
+            if turn and sum(taken.values()) > TURN_PATIENCE:
+                break
         before, slowest = count, max(seconds["put"])
         for what, values in seconds.items():
             session.results.add(f"{label}: {what}", values, operations=count)
