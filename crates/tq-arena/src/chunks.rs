@@ -22,14 +22,46 @@ impl Chunks {
 
     /// The whole chunks inside `bytes` that were never returned before, lowest first.
     pub(crate) fn take_new(&mut self, bytes: &Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
-        let whole = bytes.start.div_ceil(CHUNK)..bytes.end / CHUNK;
-        whole.filter_map(|chunk| {
-            let word = self.taken.get_mut((chunk / 64) as usize)?;
-            let bit = 1 << (chunk % 64);
-            let is_new = *word & bit == 0;
-            *word |= bit;
-            is_new.then(|| chunk * CHUNK..(chunk + 1) * CHUNK)
-        })
+        whole(bytes).filter(|chunk| self.take(chunk))
+    }
+
+    /// Whether the chunk is taken for the first time.
+    fn take(&mut self, chunk: &Range<u64>) -> bool {
+        let number = chunk.start / CHUNK;
+        let Some(word) = self.taken.get_mut((number / 64) as usize) else {
+            return false;
+        };
+        let bit = 1 << (number % 64);
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+}
+
+fn whole(bytes: &Range<u64>) -> impl Iterator<Item = Range<u64>> + use<> {
+    let numbers = bytes.start.div_ceil(CHUNK)..bytes.end / CHUNK;
+    numbers.map(|number| number * CHUNK..(number + 1) * CHUNK)
+}
+
+/// Which chunks were come by once, and which twice.
+#[derive(Debug)]
+pub(crate) struct Twice {
+    once: Chunks,
+    twice: Chunks,
+}
+
+impl Twice {
+    /// For a segment of `len` bytes.
+    pub(crate) fn of(len: u64) -> Self {
+        let [once, twice] = [(); 2].map(|()| Chunks::of(len));
+        Self { once, twice }
+    }
+
+    /// The whole chunks inside `bytes` that are come by for the second time, lowest first.
+    pub(crate) fn take_second(&mut self, bytes: &Range<u64>) -> Vec<Range<u64>> {
+        whole(bytes)
+            .filter(|chunk| !self.once.take(chunk) && self.twice.take(chunk))
+            .collect()
     }
 }
 
@@ -46,6 +78,19 @@ mod tests {
         assert_eq!(rest.len(), 68);
         assert_eq!(rest.last(), Some(&(69 * CHUNK..70 * CHUNK)));
         assert_eq!(chunks.take_new(&(0..70 * CHUNK)).count(), 0);
+    }
+
+    #[test]
+    fn each_whole_chunk_is_come_by_twice_once() {
+        let mut twice = Twice::of(3 * CHUNK);
+        assert!(twice.take_second(&(0..2 * CHUNK)).is_empty());
+        assert_eq!(
+            twice.take_second(&(0..3 * CHUNK)),
+            [0..CHUNK, CHUNK..2 * CHUNK]
+        );
+        let last = 2 * CHUNK..3 * CHUNK;
+        assert_eq!(twice.take_second(&(0..3 * CHUNK)), [last]);
+        assert!(twice.take_second(&(0..3 * CHUNK)).is_empty());
     }
 
     #[test]

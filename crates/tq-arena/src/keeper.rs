@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -32,6 +33,8 @@ struct Inbox {
     done: u64,
     trim: bool,
     collapse: bool,
+    /// Chunks of private mappings that are to be mapped whole.
+    to_map: VecDeque<(Arc<Segment>, Range<u64>)>,
     stopped: bool,
 }
 
@@ -40,6 +43,7 @@ enum Work {
     Trim,
     /// Of one chunk, so that a revert waits no longer than that.
     Collapse,
+    Map(Arc<Segment>, Range<u64>),
 }
 
 impl Keeper {
@@ -117,7 +121,12 @@ impl Keeper {
         {
             tracing::error!("the thread tq-revert panicked");
         }
-        let undone = std::mem::take(&mut lock(&self.inbox).reverts);
+        let mut inbox = lock(&self.inbox);
+        let undone = std::mem::take(&mut inbox.reverts);
+        let unmapped = std::mem::take(&mut inbox.to_map);
+        drop(inbox);
+        // Perhaps the last handles on their segments, so not under the lock.
+        drop(unmapped);
         for (segment, start) in undone {
             segment.release_at(start);
         }
@@ -129,12 +138,22 @@ impl Keeper {
         while let Some(work) = self.next() {
             match work {
                 Work::Revert((segment, start)) => {
-                    match shared.scanner() {
+                    let reverted = match shared.scanner() {
                         Some(scanner) => segment.revert_at(start, scanner),
                         // No view was ever granted without a scanner, so nothing can wait.
-                        None => segment.release_at(start),
-                    }
-                    lock(&self.inbox).done += 1;
+                        None => {
+                            segment.release_at(start);
+                            None
+                        }
+                    };
+                    let chunks = reverted.map(|range| segment.to_map_whole(&range));
+                    let mut inbox = lock(&self.inbox);
+                    let chunks = chunks.into_iter().flatten();
+                    inbox
+                        .to_map
+                        .extend(chunks.map(|chunk| (Arc::clone(&segment), chunk)));
+                    inbox.done += 1;
+                    drop(inbox);
                     self.changed.notify_all();
                 }
                 Work::Trim => {
@@ -142,6 +161,8 @@ impl Keeper {
                     lock(&self.inbox).collapse = true;
                 }
                 Work::Collapse => lock(&self.inbox).collapse |= shared.collapse_next(),
+                Work::Map(segment, chunk) if shared.can_collapse() => segment.map_whole(chunk),
+                Work::Map(..) => {}
             }
         }
     }
@@ -160,6 +181,9 @@ impl Keeper {
             }
             if std::mem::take(&mut inbox.collapse) {
                 return Some(Work::Collapse);
+            }
+            if let Some((segment, chunk)) = inbox.to_map.pop_front() {
+                return Some(Work::Map(segment, chunk));
             }
             inbox = wait(&self.changed, inbox);
         }

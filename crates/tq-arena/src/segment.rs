@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicU32;
 
 use crate::busy::{Admission, BusyRanges, Claim};
-use crate::chunks::CHUNK;
+use crate::chunks::{CHUNK, Twice};
 use crate::lease::Lease;
 use crate::mapping::{PrivateMap, Scanner, SharedMap};
 use crate::piece::Piece;
@@ -28,6 +28,8 @@ pub(crate) struct Segment {
     private: OnceLock<PrivateMap>,
     /// The leases of a view that is gone stay here until its pages are clean.
     busy: Mutex<BusyRanges<Vec<Lease>>>,
+    /// Chunks that views were reverted in, since the first one that was written to; `None` before.
+    written: Mutex<Option<Twice>>,
     /// Notified, with `busy` locked, whenever a claimed range is finished.
     finished: Condvar,
 }
@@ -51,6 +53,7 @@ impl Segment {
             shared,
             private: OnceLock::new(),
             busy: Mutex::new(BusyRanges::default()),
+            written: Mutex::new(None),
             finished: Condvar::new(),
         }
     }
@@ -112,10 +115,30 @@ impl Segment {
         lock(&self.busy).park(start, leases);
     }
 
-    /// Reverts the range at `start`, unless somebody else did or does.
-    pub(crate) fn revert_at(&self, start: u64, scanner: &Scanner) {
-        let claim = lock(&self.busy).claim(start);
-        self.revert(claim.into_iter().collect(), scanner);
+    /// Reverts the range at `start`, unless somebody else did or does; returns the range.
+    pub(crate) fn revert_at(&self, start: u64, scanner: &Scanner) -> Option<Range<u64>> {
+        let claim = lock(&self.busy).claim(start)?;
+        let range = claim.range.clone();
+        self.revert(vec![claim], scanner);
+        Some(range)
+    }
+
+    /// The chunks of a reverted range whose private mapping is worth being put together: those that
+    /// come back for the second time, as by then the pages themselves mostly were. None in a segment
+    /// that no view was written to, where the system maps huge pages by itself.
+    pub(crate) fn to_map_whole(&self, range: &Range<u64>) -> Vec<Range<u64>> {
+        let mut written = lock(&self.written);
+        let twice = written.as_mut();
+        twice.map_or_else(Vec::new, |twice| twice.take_second(range))
+    }
+
+    /// Maps a chunk of the private mapping whole, if it can be.
+    pub(crate) fn map_whole(&self, chunk: Range<u64>) {
+        if let Some(map) = self.private.get()
+            && let Err(error) = map.collapse(chunk.clone())
+        {
+            tracing::debug!(%error, segment = self.id(), ?chunk, "a view's pages stay small");
+        }
     }
 
     /// Gives up the leases of the waiting range at `start` without a revert: for an arena that is
@@ -147,7 +170,12 @@ impl Segment {
     fn revert_pages(&self, range: &Range<u64>, scanner: &Scanner) -> io::Result<()> {
         let map = self.private()?;
         match scanner.revert(map, range.clone()) {
-            Ok(_bytes) => Ok(()),
+            Ok(0) => Ok(()),
+            Ok(_bytes) => {
+                let twice = || Twice::of(self.len());
+                lock(&self.written).get_or_insert_with(twice);
+                Ok(())
+            }
             Err(error) => {
                 tracing::warn!(%error, segment = self.id(), "no scan; dropping all private pages");
                 map.revert(range.clone())

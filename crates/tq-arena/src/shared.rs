@@ -170,13 +170,18 @@ impl Shared {
         self.registry.trimmed(pieces);
     }
 
+    /// Whether the system can put pages together.
+    pub(crate) fn can_collapse(&self) -> bool {
+        *self.can_collapse.get_or_init(can_collapse)
+    }
+
     /// Puts the pages of one recycled chunk together. False where there is none.
     pub(crate) fn collapse_next(&self) -> bool {
         let next = self.registry.with_ledger(Ledger::next_recycled);
         let Some((segment, chunk)) = next else {
             return false;
         };
-        if *self.can_collapse.get_or_init(can_collapse)
+        if self.can_collapse()
             && let Some(segment) = self.segment(segment)
             && let Err(error) = segment.shared().collapse(chunk.clone())
         {

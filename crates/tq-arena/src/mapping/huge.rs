@@ -6,7 +6,7 @@
 use std::io;
 use std::ops::Range;
 
-use super::SharedMap;
+use super::{Mapped, PrivateMap, SharedMap};
 use crate::chunks::CHUNK;
 use crate::piece::Piece;
 use crate::ranges::RangeSet;
@@ -20,14 +20,29 @@ impl SharedMap {
     /// Those of the system: no page of the chunk is resident, no huge page is free, or somebody
     /// holds on to a page. All stays as it was.
     pub(crate) fn collapse(&self, chunk: Range<u64>) -> io::Result<()> {
-        let len = chunk.end - chunk.start;
-        let start = self.mapped.at(chunk.start, len);
-        // SAFETY: the range lies inside this mapping, and the advice changes nothing that its bytes
-        // say, not even while they are written.
-        match unsafe { libc::madvise(start.cast(), len as usize, libc::MADV_COLLAPSE) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
+        collapse(&self.mapped, chunk)
+    }
+}
+
+impl PrivateMap {
+    /// Maps a chunk of the file that is a huge page as one, where this mapping has small pages from
+    /// before it was. The system does so by itself, but not for a mapping that was ever written to.
+    ///
+    /// # Errors
+    /// Those of the system, as where a page is private. All stays as it was.
+    pub(crate) fn collapse(&self, chunk: Range<u64>) -> io::Result<()> {
+        collapse(&self.0, chunk)
+    }
+}
+
+fn collapse(mapped: &Mapped, chunk: Range<u64>) -> io::Result<()> {
+    let len = chunk.end - chunk.start;
+    let start = mapped.at(chunk.start, len);
+    // SAFETY: the range lies inside the mapping, and the advice changes nothing that its bytes say,
+    // not even while they are written.
+    match unsafe { libc::madvise(start.cast(), len as usize, libc::MADV_COLLAPSE) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

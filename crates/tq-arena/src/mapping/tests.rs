@@ -68,6 +68,30 @@ fn a_collapsed_chunk_is_mapped_whole_with_its_bytes_in_both_mappings() {
 }
 
 #[test]
+fn a_private_mapping_that_was_written_to_can_be_put_together_once_it_is_reverted() {
+    if !can_collapse() {
+        eprintln!("skipped: this system puts no pages together");
+        return;
+    }
+    let (map, mut piece) = mapped(CHUNK / page_bytes());
+    map.bytes_mut(&mut piece, CHUNK).fill(1);
+    let private = map.private().unwrap();
+    let peek = |offset| {
+        // SAFETY: one byte inside the mapping; nobody else knows of it.
+        unsafe { private.at(offset, 1).read_volatile() }
+    };
+    // SAFETY: as in `peek`.
+    unsafe { private.at(0, 1).write_volatile(2) };
+    assert_eq!([peek(0), peek(page_bytes())], [2, 1]);
+    private.revert(0..page_bytes()).unwrap();
+    map.collapse(0..CHUNK).unwrap();
+    private.collapse(0..CHUNK).unwrap();
+    assert_eq!([peek(0), peek(page_bytes())], [1, 1]);
+    map.bytes_mut(&mut piece, CHUNK).fill(3);
+    assert_eq!([peek(0), peek(CHUNK - 1)], [3, 3]);
+}
+
+#[test]
 fn a_chunk_without_pages_is_not_collapsed() {
     let (map, piece) = mapped(CHUNK / page_bytes());
     assert!(map.collapse(0..CHUNK).is_err());
