@@ -15,6 +15,7 @@ use rustix::mm::{self, MapFlags, ProtFlags};
 
 use crate::chunks::CHUNK;
 use crate::piece::Piece;
+use crate::ranges::RangeSet;
 
 mod block;
 mod huge;
@@ -168,6 +169,14 @@ impl SharedMap {
         let mapped = Mapped::new(len, Some(&file), MapFlags::SHARED | MapFlags::NORESERVE)?;
         mapped.prefer_huge_pages();
         Ok(Self { id, file, mapped })
+    }
+
+    /// A file of `len` bytes, and all of it to write: to try out what the system does with mappings.
+    fn for_trial(len: u64) -> io::Result<(Self, Piece)> {
+        let id = u32::MAX;
+        let mut free = RangeSet::default();
+        free.insert(0..len);
+        Ok((Self::create(id, len)?, Piece::take(&mut free, id, 0..len)))
     }
 
     /// Maps a file that [`SharedMap::create`] of another process made, after a look at whether it is

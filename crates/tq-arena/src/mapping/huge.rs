@@ -8,8 +8,6 @@ use std::ops::Range;
 
 use super::{Mapped, PrivateMap, SharedMap};
 use crate::chunks::CHUNK;
-use crate::piece::Piece;
-use crate::ranges::RangeSet;
 
 impl SharedMap {
     /// Moves the pages of one chunk into a huge page, which this mapping and the others of the file
@@ -58,10 +56,7 @@ pub(crate) fn can_collapse() -> bool {
 }
 
 fn try_out() -> io::Result<()> {
-    let shared = SharedMap::create(u32::MAX, CHUNK)?;
-    let mut free = RangeSet::default();
-    free.insert(0..CHUNK);
-    let mut piece = Piece::take(&mut free, u32::MAX, 0..CHUNK);
+    let (shared, mut piece) = SharedMap::for_trial(CHUNK)?;
     shared.bytes_mut(&mut piece, 1).fill(1);
     shared.collapse(0..CHUNK)
 }

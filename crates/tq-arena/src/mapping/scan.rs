@@ -9,8 +9,6 @@ use rustix::fs::{Mode, OFlags};
 use rustix::ioctl::{self, Ioctl, IoctlOutput, Opcode};
 
 use super::{PrivateMap, SharedMap, page_bytes};
-use crate::piece::Piece;
-use crate::ranges::RangeSet;
 
 /// The page is backed by the file, so it was not copied.
 const PAGE_IS_FILE: u64 = 1 << 2;
@@ -153,10 +151,7 @@ impl Scanner {
     /// is found and reverted.
     fn try_out(&self) -> io::Result<bool> {
         let page = page_bytes();
-        let shared = SharedMap::create(u32::MAX, 3 * page)?;
-        let mut free = RangeSet::default();
-        free.insert(0..3 * page);
-        let mut piece = Piece::take(&mut free, u32::MAX, 0..3 * page);
+        let (shared, mut piece) = SharedMap::for_trial(3 * page)?;
         shared.bytes_mut(&mut piece, 3 * page).fill(1);
         let map = shared.private()?;
         let peek = |offset: u64| {

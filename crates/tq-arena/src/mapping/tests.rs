@@ -1,15 +1,10 @@
 use std::io;
 
 use super::*;
-use crate::ranges::RangeSet;
 
 #[allow(clippy::unwrap_used)]
 fn mapped(pages: u64) -> (SharedMap, Piece) {
-    let len = pages * page_bytes();
-    let map = SharedMap::create(u32::MAX - 1, len).unwrap();
-    let mut free = RangeSet::default();
-    free.insert(0..len);
-    (map, Piece::take(&mut free, u32::MAX - 1, 0..len))
+    SharedMap::for_trial(pages * page_bytes()).unwrap()
 }
 
 #[test]
