@@ -21,6 +21,7 @@
 //! | [`parallel`] | jobs shared out among this thread and helpers |
 //! | [`view`] | validated borrow of a packed buffer |
 //! | [`checksum`] | what the two checksums of the preamble cover |
+//! | [`text`] | UTF-8 as the characters of Python's `str` |
 //! | [`value`] | a plain Rust tree for tools, tests and Rust clients |
 //! | [`error`] | every lie a buffer can tell, and what a plan can refuse |
 //!
@@ -34,6 +35,7 @@ pub mod header;
 pub mod layout;
 pub mod parallel;
 pub mod plan;
+pub mod text;
 pub mod value;
 pub mod view;
 pub mod write;
@@ -44,6 +46,7 @@ pub use frame::{FrameSource, Stores, Strided};
 pub use header::{HeaderReader, HeaderWriter, Node, TensorNode};
 pub use layout::{FRAME_ALIGNMENT, MAX_DEPTH, PREAMBLE_LEN};
 pub use plan::Plan;
+pub use text::{Text, Width, write_chars};
 pub use value::Value;
 pub use view::PackedView;
 pub use write::{Slot, write_batch, write_value};

@@ -15,10 +15,12 @@
 //! | [`select`] | samples chosen by their tags, claimed or evicted |
 //! | [`layout`] | how columns are laid out in objects of a storage backend |
 //! | [`landing`] | which bytes of these a read needs, and where they land |
+//! | [`arrivals`] | which rows are whole while the bytes come |
 //! | [`stored`] | samples whose payload lies in a storage backend |
 //! | [`units`] | storage units of other processes: placed, told, lost |
 //! | [`wait`] | who lacks something sleeps until a change may have brought it |
 
+pub mod arrivals;
 pub mod clear;
 pub mod config;
 pub mod consume;
@@ -35,6 +37,7 @@ pub mod stored;
 pub mod units;
 pub mod wait;
 
+pub use arrivals::Arrivals;
 pub use config::EmbeddedConfig;
 pub use consume::Claim;
 pub use deliver::{Delivered, Delivery, Part};

@@ -14,10 +14,10 @@ from transfer_queue.storage.managers.base import KVStorageManager, StorageManage
 class MemoryClient(ObjectClient):
     """Attributes that a test sets: ``spoil`` is called with each read and its memory, ``refuse``
     with the keys of each write or clear. ``is_local``: objects are handed over as buffers, and not
-    copied to where they are wanted.
+    copied to where they are wanted. ``is_backwards``: the last read arrives first.
     """
 
-    is_local = False
+    is_local = is_backwards = False
 
     def __init__(self, config):
         super().__init__(config)
@@ -37,7 +37,9 @@ class MemoryClient(ObjectClient):
 
     def read_objects(self, reads, landing):
         memory = np.frombuffer(landing.loan.buffer, np.uint8)
-        for number, read in enumerate(reads):
+        numbers = range(len(reads))
+        for number in reversed(numbers) if self.is_backwards else numbers:
+            read = reads[number]
             self.reads.append(read)
             if read.key not in self.objects:
                 raise StorageKeyNotFoundError(read.key)

@@ -236,3 +236,43 @@ def test_a_key_value_manager_reads_as_users_check_it(tq):
 
     text = inspect.getsource(KVStorageManager.put_data)
     assert text.index("self.storage_client.put") < text.index("self.notify_data_update")
+
+
+LETTERS = ["a", "é", "中", "😀"]
+
+
+def long_texts(rows):
+    return [f"{row}{LETTERS[row % 4] * (300_000 + row)}" for row in range(rows)]
+
+
+@pytest.mark.parametrize("order", ["as sent", "backwards"])
+def test_texts_of_many_objects(tq, store, order):
+    texts = long_texts(100)
+    pictures = [{"p": b"i" * 500_000, "t": torch.full((9,), row)} for row in range(100)]
+    fields = {"t": NonTensorStack(*texts), "b": NonTensorStack(*pictures)}
+    tq.kv_batch_put(keys(100), "p", batch(100, **fields))
+    assert len(store.objects) > 5
+    store.is_backwards = order == "backwards"
+    got = tq.kv_batch_get(keys(100), "p")
+    assert got["t"].tolist() == texts
+    for row, value in enumerate(got["b"].tolist()):
+        assert value["p"] == b"i" * 500_000
+        assert value["t"].tolist() == [row] * 9
+    some = [97, 3, 4, 5, 3, 50]
+    got = tq.kv_batch_get([f"k{row}" for row in some], "p", select_fields=["t"])
+    assert got["t"].tolist() == [texts[row] for row in some]
+
+
+def test_texts_that_did_not_arrive_whole_are_made_from_the_second_reading(tq, store):
+    texts = long_texts(100)
+    tq.kv_batch_put(keys(100), "p", batch(100, t=NonTensorStack(*texts)))
+    spoilt = []
+
+    def spoil(read, target):
+        if read.key.endswith(":1") and not spoilt:
+            spoilt.append(read)
+            target[1000:1010] = 0
+
+    store.spoil = spoil
+    assert tq.kv_batch_get(keys(100), "p")["t"].tolist() == texts
+    assert spoilt

@@ -8,6 +8,7 @@ use pyo3::types::{
 use tq_codec::{HeaderReader, Node, PackedView};
 use tq_proto::{DType, Error, ErrorKind};
 
+use super::early::Early;
 use super::helpers::Helpers;
 use super::tensor;
 use crate::errors::{OrRaise, raise, to_python};
@@ -19,6 +20,8 @@ pub(crate) enum Frames<'a> {
     Packed {
         bytes: &'a OwnedBytes,
         view: PackedView<'a>,
+        /// Objects that are there already.
+        early: &'a Early,
     },
     /// Separate buffers.
     Given(&'a [OwnedBytes]),
@@ -27,13 +30,21 @@ pub(crate) enum Frames<'a> {
 impl Frames<'_> {
     fn get(&self, py: Python<'_>, frame: u32) -> PyResult<OwnedBytes> {
         let found = match self {
-            Self::Packed { bytes, view } => {
+            Self::Packed { bytes, view, .. } => {
                 view.frame_range(frame).and_then(|range| bytes.slice(range))
             }
             Self::Given(frames) => frames.get(frame as usize).cloned(),
         };
         // The reader has checked the number already.
         found.ok_or_else(|| raise(py, ErrorKind::Corrupt, format!("there is no frame {frame}")))
+    }
+
+    /// The object for a frame, where it was made before.
+    fn early<'py>(&self, py: Python<'py>, frame: u32) -> Option<Bound<'py, PyAny>> {
+        match self {
+            Self::Packed { early, .. } => early.get(py, frame),
+            Self::Given(_) => None,
+        }
     }
 
     /// A frame that tensors and arrays of this item size may be views of.
@@ -61,6 +72,19 @@ pub(crate) fn unpack<'py>(
     bytes: &OwnedBytes,
     allow_pickle: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
+    unpack_with(py, bytes, &Early::default(), allow_pickle)
+}
+
+/// [`unpack`], part of whose objects were made before.
+///
+/// # Errors
+/// As there.
+pub(crate) fn unpack_with<'py>(
+    py: Python<'py>,
+    bytes: &OwnedBytes,
+    early: &Early,
+    allow_pickle: bool,
+) -> PyResult<Bound<'py, PyAny>> {
     let slice = bytes.as_slice(py);
     let view = PackedView::parse(slice).or_raise(py)?;
     view.verify_frames(slice).or_raise(py)?;
@@ -74,7 +98,7 @@ pub(crate) fn unpack<'py>(
     build(
         py,
         view.reader(),
-        &Frames::Packed { bytes, view },
+        &Frames::Packed { bytes, view, early },
         allow_pickle,
     )
 }
@@ -172,12 +196,11 @@ impl<'py> Build<'_, 'py> {
                 tensor::decode(py, self.helpers, &bytes, node, shape)?
             }
             Node::Array { frame, descr } => self.array(frame, descr, shape)?,
-            Node::FrameText(frame) => self.text(self.frames.get(py, frame)?.as_slice(py))?,
-            Node::FrameBytes(frame) => {
-                PyBytes::new(py, self.frames.get(py, frame)?.as_slice(py)).into_any()
-            }
-            Node::FrameByteArray(frame) => {
-                PyByteArray::new(py, self.frames.get(py, frame)?.as_slice(py)).into_any()
+            Node::FrameText(frame) | Node::FrameBytes(frame) | Node::FrameByteArray(frame) => {
+                match self.frames.early(py, frame) {
+                    Some(value) => value,
+                    None => self.copied(&node, &self.frames.get(py, frame)?)?,
+                }
             }
             Node::ByteArray(value) => PyByteArray::new(py, value).into_any(),
             Node::BigInt(value) => self.big_int(value)?,
@@ -281,6 +304,16 @@ impl<'py> Build<'_, 'py> {
             self.py,
             &Error::new(ErrorKind::Corrupt, message).with("frame", frame),
         )
+    }
+
+    /// A value that has memory of its own.
+    fn copied(&self, node: &Node<'_>, frame: &OwnedBytes) -> PyResult<Bound<'py, PyAny>> {
+        let bytes = frame.as_slice(self.py);
+        Ok(match node {
+            Node::FrameText(_) => self.text(bytes)?,
+            Node::FrameByteArray(_) => PyByteArray::new(self.py, bytes).into_any(),
+            _ => PyBytes::new(self.py, bytes).into_any(),
+        })
     }
 
     fn text(&self, utf8: &[u8]) -> PyResult<Bound<'py, PyAny>> {

@@ -7,11 +7,13 @@
 //! | [`tensor`] | torch tensors, fast and slow |
 //! | [`path`] | where inside a value an error happened |
 //! | [`decode`] | builds Python objects from a header and its frames |
+//! | [`early`] | strings and bytes made ahead of the values that hold them, by several threads |
 //! | [`slots`] | the caller's buffers: size, writability, overlap |
 //! | [`helpers`] | the Python side: types that are rebuilt by name, pickle |
 //! | [`functions`] | what Python calls |
 
 pub(crate) mod decode;
+pub(crate) mod early;
 pub(crate) mod encode;
 pub(crate) mod functions;
 pub(crate) mod helpers;

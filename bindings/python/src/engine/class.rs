@@ -220,10 +220,9 @@ impl Engine {
             .map(|position| keys[*position].to_string())
             .collect();
         let ready = batch.ready.iter().map(ToString::to_string).collect();
-        Ok(
-            PlannedGet::new(engine, batch.columns, batch.positions.len(), allow_pickle)
-                .with_found(missing, ready),
-        )
+        let rows = batch.positions.len();
+        let planned = PlannedGet::new(engine, self.threads, batch.columns, rows, allow_pickle);
+        Ok(planned.with_found(missing, ready))
     }
 
     /// Plans a get of samples by global index: leases rows, copies nothing.
@@ -242,6 +241,7 @@ impl Engine {
             .or_raise(py)?;
         Ok(PlannedGet::new(
             engine,
+            self.threads,
             columns,
             indexes.len(),
             allow_pickle,

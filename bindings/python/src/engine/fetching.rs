@@ -13,6 +13,7 @@ use tq_proto::{Error, ErrorKind, Parcel};
 use tq_storage::{ColumnDescription, ColumnRead, copy_bytes};
 
 use super::arguments::{field_names, global_indexes, texts};
+use super::arriving::Arriving;
 use super::class::Engine;
 use super::region::{Region, RegionLoan, view};
 use super::result::{Columns, ReadColumn};
@@ -29,6 +30,7 @@ pub(crate) struct StoredGet {
     rows: usize,
     missing: Vec<String>,
     allow_pickle: bool,
+    arriving: Arriving,
     landed: Mutex<Option<Landed>>,
 }
 
@@ -156,6 +158,7 @@ impl StoredGet {
             starts.push(end);
         }
         Self {
+            arriving: Arriving::new(&batch.columns, &landing, &starts),
             batch,
             landing,
             starts,
@@ -231,20 +234,22 @@ impl StoredGet {
         view(py, self.slot(py, number)?)
     }
 
-    /// Which of the fetches `numbers` did not bring the bytes that were put, with up to `threads`
-    /// threads beside the interpreter.
-    fn wrong(&self, py: Python<'_>, numbers: Vec<usize>, threads: usize) -> PyResult<Vec<usize>> {
+    /// Which of the fetches `numbers`, which have arrived, did not bring the bytes that were put, with
+    /// up to `threads` threads beside the interpreter. Of those that did values are made already.
+    fn arrived(&self, py: Python<'_>, numbers: Vec<usize>, threads: usize) -> PyResult<Vec<usize>> {
         let mut jobs = Vec::new();
-        for number in numbers {
-            let slot = self.slot(py, number)?;
-            jobs.push((number, slot));
+        for number in &numbers {
+            let slot = self.slot(py, *number)?;
+            jobs.push((*number, slot));
         }
         let slices: Vec<_> = jobs
             .iter_mut()
             .map(|(number, slot)| (*number, slot.as_mut_slice().unwrap_or_default()))
             .collect();
         let check = |(number, bytes): (usize, &mut [u8])| (number, self.is_whole(number, bytes));
-        Ok(py.detach(|| refused(slices, threads, check)))
+        let wrong = py.detach(|| refused(slices, threads, check));
+        self.make_early(py, &numbers, &wrong, threads)?;
+        Ok(wrong)
     }
 
     /// Copies fetches out of buffers over their whole objects, `(number, buffer)`, with up to `threads`
@@ -295,16 +300,17 @@ impl StoredGet {
         let delivered = py
             .detach(|| {
                 let leases = self.commit(&loan)?;
-                let columns = self.batch.columns.iter();
+                let columns = self.batch.columns.iter().enumerate();
                 columns
-                    .map(|column| {
+                    .map(|(number, column)| {
                         let read = self.column(column, &leases)?;
-                        ReadColumn::deliver(&region.delivery(), read)
+                        let read = ReadColumn::deliver(&region.delivery(), read)?;
+                        Ok(read.with_early(self.arriving.take(number)))
                     })
                     .collect::<tq_proto::Result<Vec<_>>>()
             })
             .or_raise(py)?;
-        let mut columns = Columns::new(py, self.allow_pickle);
+        let mut columns = Columns::new(py, self.allow_pickle, region.threads);
         delivered
             .iter()
             .map(|column| columns.make(column))
@@ -328,6 +334,31 @@ impl StoredGet {
                 format!("fetch {number} has no memory"),
             )
         })
+    }
+
+    /// Makes values of what is whole with those of the fetches `numbers` that are not `wrong`.
+    fn make_early(
+        &self,
+        py: Python<'_>,
+        numbers: &[usize],
+        wrong: &[usize],
+        threads: usize,
+    ) -> PyResult<()> {
+        let landed = self.landed.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(bytes) = landed.as_ref().map(|landed| landed.bytes.clone()) else {
+            return Ok(());
+        };
+        drop(landed);
+        let right = numbers
+            .iter()
+            .filter(|number| wrong.binary_search(number).is_err());
+        let range = |number: &usize| {
+            let fetch = self.landing.fetches.get(*number)?;
+            let start = self.starts[fetch.parcel] + fetch.at;
+            Some(start..start + (fetch.bytes.end - fetch.bytes.start))
+        };
+        self.arriving
+            .make(py, right.filter_map(range), &bytes, threads)
     }
 
     /// The blocks of a fetch on their way from `object` to `slot`; `None` where one lacks bytes.

@@ -14,6 +14,7 @@
 //! | [`result`] | columns that were read, as tensors and values |
 //! | [`packing`] | columns written object by object for a storage backend |
 //! | [`fetching`] | samples on their way in from a storage backend |
+//! | [`arriving`] | ... of which those that are whole are made into values |
 //! | [`region`] | memory that a storage backend's client reads from and writes to |
 //! | [`schema`] | fields that a backend has stored in its own way |
 //! | [`batches`] | metadata and statuses, column by column |
@@ -27,6 +28,7 @@
 //! one lock while it holds the other.
 
 mod arguments;
+mod arriving;
 mod batches;
 pub(crate) mod class;
 mod consumption;

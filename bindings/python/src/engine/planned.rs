@@ -129,6 +129,7 @@ impl PlannedPut {
 #[pyclass(frozen, module = "transfer_queue._core")]
 pub(crate) struct PlannedGet {
     engine: Engine,
+    threads: usize,
     bytes: u64,
     rows: usize,
     missing: Vec<String>,
@@ -140,12 +141,14 @@ pub(crate) struct PlannedGet {
 impl PlannedGet {
     pub(super) fn new(
         engine: &Engine,
+        threads: usize,
         columns: Vec<ColumnRead>,
         rows: usize,
         allow_pickle: bool,
     ) -> Self {
         Self {
             engine: engine.clone(),
+            threads,
             bytes: columns.iter().map(ColumnRead::bytes).sum(),
             rows,
             missing: Vec::new(),
@@ -200,7 +203,7 @@ impl PlannedGet {
                     .collect::<tq_proto::Result<Vec<_>>>()
             })
             .or_raise(py)?;
-        let mut columns = Columns::new(py, self.allow_pickle);
+        let mut columns = Columns::new(py, self.allow_pickle, self.threads);
         delivered
             .iter()
             .map(|column| columns.make(column))

@@ -17,7 +17,7 @@ use crate::fence::{ExportedBytes, LoanedMemory, OwnedBytes};
 pub(crate) struct Region {
     pub(super) arena: Arena,
     pool: WarmPool,
-    threads: usize,
+    pub(super) threads: usize,
 }
 
 /// A range of a region, to be filled.

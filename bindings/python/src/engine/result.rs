@@ -10,7 +10,8 @@ use tq_engine::{Delivered, Delivery, Part};
 use tq_proto::{DType, ErrorKind};
 use tq_storage::{ColumnRead, ReadLayout, RowLayout, RowShapes};
 
-use crate::codec::decode::unpack;
+use crate::codec::decode::unpack_with;
+use crate::codec::early::{self, EARLY_FROM, Early};
 use crate::codec::tensor::tensor_of;
 use crate::errors::raise;
 use crate::fence::OwnedBytes;
@@ -21,6 +22,8 @@ pub(super) struct ReadColumn {
     layout: ReadLayout,
     /// In request order; one part where the rows have to lie back to back.
     parts: Vec<(Range<usize>, OwnedBytes)>,
+    /// Objects of the packed buffers that are there already: of all of them in order, or of none.
+    early: Vec<Early>,
 }
 
 /// What turns reads into bytes: an engine, or the region that a storage backend fills.
@@ -70,7 +73,30 @@ impl ReadColumn {
             read,
             layout,
             parts,
+            early: Vec::new(),
         })
+    }
+
+    /// The same with objects of all packed buffers that were made before, or of none.
+    pub(super) fn with_early(mut self, early: Vec<Early>) -> Self {
+        self.early = early;
+        self
+    }
+
+    /// The packed buffers, in order.
+    fn packed<'a>(&'a self, py: Python<'_>) -> Vec<&'a [u8]> {
+        let mut packed = Vec::new();
+        for (positions, bytes) in &self.parts {
+            let (mut at, bytes) = (0, bytes.as_slice(py));
+            for layout in positions.clone().map_while(|row| self.read.row_layout(row)) {
+                let len = len_of(layout);
+                if let (RowLayout::Object { .. }, Some(row)) = (layout, bytes.get(at..at + len)) {
+                    packed.push(row);
+                }
+                at += len;
+            }
+        }
+        packed
     }
 
     fn whole(&self) -> OwnedBytes {
@@ -78,6 +104,14 @@ impl ReadColumn {
             || OwnedBytes::of_vec(Vec::new()),
             |(_, bytes)| bytes.clone(),
         )
+    }
+}
+
+/// Bytes of a row.
+fn len_of(layout: RowLayout<'_>) -> usize {
+    match layout {
+        RowLayout::Tensor { dtype, shape } => dtype.byte_len(shape).unwrap_or(0) as usize,
+        RowLayout::Object { bytes } => bytes as usize,
     }
 }
 
@@ -92,6 +126,7 @@ fn owned(delivered: Delivered) -> OwnedBytes {
 pub(super) struct Columns<'py> {
     py: Python<'py>,
     allow_pickle: bool,
+    threads: usize,
     /// Columns whose rows are of equal lengths share their offsets, and so torch knows that they
     /// fit each other.
     offsets: Vec<Offsets<'py>>,
@@ -160,10 +195,12 @@ impl Lengths {
 }
 
 impl<'py> Columns<'py> {
-    pub(super) fn new(py: Python<'py>, allow_pickle: bool) -> Self {
+    /// `threads`: the most that make values.
+    pub(super) fn new(py: Python<'py>, allow_pickle: bool, threads: usize) -> Self {
         Self {
             py,
             allow_pickle,
+            threads,
             offsets: Vec::new(),
         }
     }
@@ -278,14 +315,26 @@ impl<'py> Columns<'py> {
     /// Rows that differ: each is what it was put as.
     fn values(&self, column: &ReadColumn) -> PyResult<Bound<'py, PyList>> {
         let rows = PyList::empty(self.py);
+        let none = Early::default();
+        let made = self.early(column)?;
+        let mut early = if made.is_empty() {
+            column.early.iter()
+        } else {
+            made.iter()
+        };
         for (positions, bytes) in &column.parts {
             let mut at = 0;
             for position in positions.clone() {
                 let Some(layout) = column.read.row_layout(position) else {
                     break;
                 };
-                let (value, len) = self.value(bytes, at, layout)?;
-                rows.append(value)?;
+                let len = len_of(layout);
+                let bytes = self.part(bytes, at, len)?;
+                let early = match layout {
+                    RowLayout::Object { .. } => early.next(),
+                    RowLayout::Tensor { .. } => None,
+                };
+                rows.append(self.value(&bytes, layout, early.unwrap_or(&none))?)?;
                 at += len;
             }
         }
@@ -294,32 +343,30 @@ impl<'py> Columns<'py> {
             let Some(layout) = column.read.row_layout(position) else {
                 break;
             };
-            rows.append(self.value(&OwnedBytes::of_vec(Vec::new()), 0, layout)?.0)?;
+            let bytes = OwnedBytes::of_vec(Vec::new());
+            rows.append(self.value(&bytes, layout, &none)?)?;
         }
         Ok(rows)
+    }
+
+    /// Objects of the column's packed buffers that are worth making by several threads, unless they
+    /// are there already.
+    fn early(&self, column: &ReadColumn) -> PyResult<Vec<Early>> {
+        if !column.early.is_empty() || column.read.bytes() < EARLY_FROM as u64 {
+            return Ok(Vec::new());
+        }
+        early::make(self.py, &column.packed(self.py), self.threads)
     }
 
     fn value(
         &self,
         bytes: &OwnedBytes,
-        at: usize,
         layout: RowLayout<'_>,
-    ) -> PyResult<(Bound<'py, PyAny>, usize)> {
+        early: &Early,
+    ) -> PyResult<Bound<'py, PyAny>> {
         match layout {
-            RowLayout::Tensor { dtype, shape } => {
-                let len = dtype.byte_len(shape).unwrap_or(0) as usize;
-                Ok((
-                    tensor_of(self.py, &self.part(bytes, at, len)?, dtype, shape)?,
-                    len,
-                ))
-            }
-            RowLayout::Object { bytes: len } => {
-                let len = len as usize;
-                Ok((
-                    unpack(self.py, &self.part(bytes, at, len)?, self.allow_pickle)?,
-                    len,
-                ))
-            }
+            RowLayout::Tensor { dtype, shape } => tensor_of(self.py, bytes, dtype, shape),
+            RowLayout::Object { .. } => unpack_with(self.py, bytes, early, self.allow_pickle),
         }
     }
 

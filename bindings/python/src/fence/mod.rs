@@ -22,6 +22,7 @@ pub(crate) mod dlpack;
 pub(crate) mod frame;
 mod loaned;
 mod references;
+mod unfilled;
 
 pub(crate) use buffer::BufferExport;
 pub(crate) use bytes::{ExportedBytes, OwnedBytes};
@@ -29,3 +30,4 @@ pub(crate) use collector::CollectorPause;
 pub(crate) use frame::PyFrame;
 pub(crate) use loaned::LoanedMemory;
 pub(crate) use references::reference_count;
+pub(crate) use unfilled::{Content, UNFILLED_FROM, Unfilled};

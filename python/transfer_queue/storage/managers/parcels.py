@@ -179,7 +179,7 @@ class Parcels:
             def arrived(
                 done: list[int], numbers: list[int] = numbers, wrong: list[int] = wrong
             ) -> None:
-                wrong.extend(planned.wrong([numbers[one] for one in done], _THREADS))
+                wrong.extend(planned.arrived([numbers[one] for one in done], _THREADS))
 
             def take(
                 buffers: list[tuple[int, Any]],
