@@ -14,6 +14,8 @@ FIELDS = (1, 8, 32, 128)
 TIMES = 3
 #: More fields are left out where a put and a get of fewer took more seconds than this.
 PATIENCE = 5.0
+#: One turn is enough where it takes more seconds than this.
+TURN_PATIENCE = 2.0
 
 
 def run(session: Session) -> None:
@@ -32,8 +34,7 @@ def run(session: Session) -> None:
             puts.append(session.workers.call(0, put, where))
             gets.append(session.workers.call(1, get, where, turn == 0))
             session.workers.call(0, clear, where)
-            # One turn is enough where it takes long.
-            if turn and puts[-1] + gets[-1] > PATIENCE:
+            if turn and puts[-1] + gets[-1] > TURN_PATIENCE:
                 break
         name = "1 field" if count == 1 else kind
         slowest = statistics.median(puts) + statistics.median(gets)

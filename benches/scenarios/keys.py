@@ -18,7 +18,7 @@ FIELD_BYTES = 256
 #: A batch is left out where a put would take more seconds than this, going by the smaller one's.
 PATIENCE = 25.0
 #: One turn is enough where it takes more seconds than this.
-TURN_PATIENCE = 5.0
+TURN_PATIENCE = 2.0
 FETCHED = 1024
 FETCHES = 8
 

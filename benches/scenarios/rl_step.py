@@ -26,7 +26,7 @@ __all__ = ["STAGES", "run"]
 STAGES = ("gen", "old_log_prob", "adv", "update_actor", "clear")
 RESPONSES = 4
 #: Steps of one content are left out where those before took more seconds than this.
-PATIENCE = 15.0
+PATIENCE = 8.0
 TOKENS = (1024, 4096)
 #: Patches of 1176 float32 each: 1 to 4 MB.
 PATCHES = (1_000_000 // 4 // PATCH, 4_000_000 // 4 // PATCH)

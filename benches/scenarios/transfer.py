@@ -20,6 +20,8 @@ from workers import Worker
 __all__ = ["clear", "get", "load", "put", "rows", "run"]
 
 LARGE = 256 * MIB
+#: One turn is enough where a put and a get took more seconds than this.
+PATIENCE = 2.0
 
 
 def run(session: Session) -> None:
@@ -55,6 +57,8 @@ def measure(
         }
         for what, value in taken.items() if turn else ():
             seconds[what].append(value)
+        if turn and taken["put"] + taken["get"] > PATIENCE:
+            break
     for what, values in seconds.items():
         size_moved = bytes_ if what != "clear" else None
         session.results.add(f"{name}: {what}", values, size=size_moved)
