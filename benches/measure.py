@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 __all__ = [
+    "TURN_PATIENCE",
     "Results",
     "Work",
     "interleaved",
@@ -26,6 +27,9 @@ __all__ = [
 
 Work = Callable[[], object]
 T = TypeVar("T")
+
+#: One turn of a put and a get is enough where it takes more seconds than this.
+TURN_PATIENCE = 2.0
 
 #: From this many measurements on, a tail percentile says something.
 _TAIL_FROM = 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 
+from measure import TURN_PATIENCE
 from session_state import Session
 
 from scenarios.transfer import clear, forget, get, load, put
@@ -14,8 +15,6 @@ FIELDS = (1, 8, 32, 128)
 TIMES = 3
 #: More fields are left out where a put and a get of fewer took more seconds than this.
 PATIENCE = 5.0
-#: One turn is enough where it takes more seconds than this.
-TURN_PATIENCE = 2.0
 
 
 def run(session: Session) -> None:

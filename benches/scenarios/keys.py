@@ -6,7 +6,7 @@ from collections import defaultdict
 from functools import partial
 
 from contents import check
-from measure import repeated, timed, timed_result
+from measure import TURN_PATIENCE, repeated, timed, timed_result
 from payloads import dense_fields
 from session_state import Session
 from workers import Worker
@@ -17,8 +17,6 @@ FIELDS = 4
 FIELD_BYTES = 256
 #: A batch is left out where a put would take more seconds than this, going by the smaller one's.
 PATIENCE = 25.0
-#: One turn is enough where it takes more seconds than this.
-TURN_PATIENCE = 2.0
 FETCHED = 1024
 FETCHES = 8
 

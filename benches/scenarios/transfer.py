@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from contents import check, touch
-from measure import timed, timed_result
+from measure import TURN_PATIENCE, timed, timed_result
 from payloads import MIB, batch_of
 from session_state import Session
 from workers import Worker
@@ -20,8 +20,6 @@ from workers import Worker
 __all__ = ["clear", "get", "load", "put", "rows", "run"]
 
 LARGE = 256 * MIB
-#: One turn is enough where a put and a get took more seconds than this.
-PATIENCE = 2.0
 
 
 def run(session: Session) -> None:
@@ -57,7 +55,7 @@ def measure(
         }
         for what, value in taken.items() if turn else ():
             seconds[what].append(value)
-        if turn and taken["put"] + taken["get"] > PATIENCE:
+        if turn and taken["put"] + taken["get"] > TURN_PATIENCE:
             break
     for what, values in seconds.items():
         size_moved = bytes_ if what != "clear" else None
