@@ -1,7 +1,9 @@
 """The Mooncake client against a store that answers with codes as the real one has been seen to."""
 
 import ctypes
+import gc
 import logging
+import threading
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from transfer_queue.errors import (
     UnsupportedValueError,
 )
 from transfer_queue.storage.clients import mooncake_client
+from transfer_queue.storage.clients.base import Landing, ObjectRead
 from transfer_queue.storage.clients.mooncake_client import MooncakeStoreClient
 from transfer_queue.storage.clients.mooncake_settings import MooncakeSettings, metadata_url
 
@@ -166,6 +169,61 @@ def test_what_is_not_there_is_not_waited_for(client):
     assert [call for call, _ in client._store.calls].count("get") == 1
     client.clear(KEYS, metas)
     assert not client._store.objects
+
+
+def put_objects(client, count, size):
+    """Objects of which each is full of its number."""
+    keys = [f"object {number}" for number in range(count)]
+
+    def write(number, buffer):
+        buffer[:size] = bytes([number]) * size
+
+    client.write_objects(keys, [size] * count, write)
+    return [ObjectRead(key, size, 0, size, at * size) for at, key in enumerate(keys)]
+
+
+def test_objects_of_several_calls_arrive_each_once(client, monkeypatch):
+    monkeypatch.setattr(mooncake_client, "_CALL_BYTES", 2048)
+    reads = put_objects(client, 9, 1024)
+    loan = client.region.loan(9 * 1024)
+    arrived = []
+    client.read_objects(reads, Landing(loan, arrived.extend, None))
+    assert sorted(arrived) == list(range(9))
+    assert bytes(loan.buffer) == b"".join(bytes([number]) * 1024 for number in range(9))
+
+
+def test_a_call_that_goes_on_after_another_failed_keeps_its_memory(client, monkeypatch):
+    monkeypatch.setattr(mooncake_client, "_CALL_BYTES", 1024)
+    reads = put_objects(client, 6, 1024)
+    gone, goes_on, ended = threading.Event(), threading.Event(), threading.Event()
+    get = client._store.batch_get_into
+
+    def slow(keys, places, sizes):
+        if keys == ["object 0"]:
+            assert gone.wait(10)
+            return [-704]
+        if keys == ["object 1"]:
+            gone.set()
+            assert goes_on.wait(10)
+            codes = get(keys, places, sizes)
+            ended.set()
+            return codes
+        return get(keys, places, sizes)
+
+    client._store.batch_get_into = slow
+    loan = client.region.loan(6 * 1024)
+    offset = loan.offset
+    with pytest.raises(StorageKeyNotFoundError, match="object 0"):
+        client.read_objects(reads, Landing(loan, lambda numbers: None, None))
+    # Somebody else's bytes must not lie where the other call still writes to.
+    del loan
+    gc.collect()
+    other = client.region.loan(6 * 1024)
+    assert other.offset != offset
+    other.buffer[:] = bytes(6 * 1024)
+    goes_on.set()
+    assert ended.wait(10)
+    assert bytes(other.buffer) == bytes(6 * 1024)
 
 
 def test_what_cannot_be_removed_is_logged(client, caplog):
