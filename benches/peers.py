@@ -209,6 +209,11 @@ def _loads(library: str, folder: Path) -> bool:
     return True
 
 
+def main() -> None:
+    """Installs the large environment that torchstore has of its own."""
+    _torchstore_python()
+
+
 def _try(
     what: str,
     *command: str,
@@ -235,3 +240,7 @@ def _try(
 def _pip(python: Path, *arguments: str) -> None:
     command = (str(python), "-m", "pip", "install", "--quiet", *arguments)
     _try(f"pip install {' '.join(arguments)}", *command, bounded=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 __all__ = ["SCALES", "Scale"]
 
@@ -40,6 +41,8 @@ class Scale:
     cycles: int
     #: Samples a partition grows to.
     growth: tuple[int, ...]
+    #: Scenarios that a system is not asked for at this scale, and why.
+    left_out: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
 
 
 ALL_KINDS = ("dense", "jagged", "image dicts", "strings", "mixed")
@@ -78,6 +81,16 @@ SCALES = {
         memory_bytes=128 * MIB,
         cycles=15,
         growth=(1_000, 10_000, 100_000, 1_000_000),
+        left_out={
+            "ours_ray": (
+                ("memory", "fields", "keys", "clients", "growth"),
+                "in `make bench-full`: only where the engine runs differs from ours without Ray",
+            ),
+            "torchstore": (
+                ("memory", "fields", "keys", "growth"),
+                "in `make bench-full`: a call per value takes minutes",
+            ),
+        },
     ),
     "full": Scale(
         rounds=3,

@@ -41,27 +41,31 @@ def main() -> None:
     warnings.filterwarnings("ignore", message=".*not writable.*")
     torch.set_num_threads(1)
 
-    found: dict[str, Any] = {"scenarios": {}, "left_out": {}}
+    scale = SCALES[options.scale]
+    names, reason = scale.left_out.get(options.system, ((), ""))
+    left_out = {name: reason for name in names if name in options.scenarios}
+    found: dict[str, Any] = {"scenarios": {}, "left_out": left_out, "seconds_of": {}}
     system = SYSTEMS[options.system]()
     store = system.start()
     if isinstance(system, Gateway):
         found["init_seconds"] = system.init_seconds
     workers = Workers(options.system, system.joining, WORKERS)
     try:
-        for name in options.scenarios:
+        for name in [name for name in options.scenarios if name not in left_out]:
             started = time.monotonic()
             results = Results(name)
-            session = Session(options.system, store, workers, results, SCALES[options.scale])
+            session = Session(options.system, store, workers, results, scale)
             try:
                 SCENARIOS[name](session)
-            except NotOfferedError as reason:
-                found["left_out"][name] = str(reason)
+            except NotOfferedError as problem:
+                left_out[name] = str(problem)
             except Exception:  # noqa: BLE001 - the other scenarios still count
-                found["left_out"][name] = traceback.format_exc(limit=-3)
+                left_out[name] = traceback.format_exc(limit=-3)
                 print(traceback.format_exc(), file=sys.stderr, flush=True)
             if results.rows:
                 found["scenarios"][name] = results.rows
-            print(f"  {name}: {time.monotonic() - started:.1f} s", flush=True)
+            found["seconds_of"][name] = round(time.monotonic() - started, 1)
+            print(f"  {name}: {found['seconds_of'][name]} s", flush=True)
             options.out.write_text(json.dumps(found))
     finally:
         workers.end()

@@ -25,8 +25,8 @@ def run(session: Session) -> None:
             reason = f"left out: a put and a get of fewer fields took {slowest:.1f} s"
             session.results.failed(kind, reason)
             continue
-        rows, size = session.workers.call(0, load, kind, session.scale.fields_bytes)
-        session.workers.call(1, load, kind, session.scale.fields_bytes)
+        asked = (kind, session.scale.fields_bytes)
+        (rows, size), _ = session.workers.each(load, [asked] * len(session.workers))
         puts, gets = [], []
         for turn in range(TIMES + 1):
             where = f"{kind} {turn}"
@@ -39,5 +39,4 @@ def run(session: Session) -> None:
         slowest = statistics.median(puts) + statistics.median(gets)
         session.results.add(f"{name}: put", puts[1:], size=size, operations=rows)
         session.results.add(f"{name}: get", gets[1:], size=size, operations=rows)
-        for worker in (0, 1):
-            session.workers.call(worker, forget)
+        session.workers.each(forget, [()] * len(session.workers))

@@ -24,37 +24,34 @@ SETTLING = 1.0
 
 def run(session: Session) -> None:
     size = session.scale.memory_bytes
+    workers = session.workers
     for kind in ("dense", "image dicts"):
         # Both have the batch itself before the first reading.
-        _, stored = session.workers.call(0, load, kind, size)
-        session.workers.call(1, load, kind, size)
+        (_, stored), _ = workers.each(load, [(kind, size)] * len(workers))
         before = resident()
-        session.workers.call(0, put, "resident")
+        workers.call(0, put, "resident")
         held = resident() - before
-        session.workers.call(1, get, "resident", True)
-        session.workers.call(0, clear, "resident")
+        workers.call(1, get, "resident", True)
+        workers.call(0, clear, "resident")
         time.sleep(SETTLING)
         session.results.value(f"{kind}: resident per byte stored", held / stored, "")
         session.results.value(
             f"{kind}: after the clear, per byte stored", (resident() - before) / stored, ""
         )
-        for worker in (0, 1):
-            session.workers.call(worker, forget)
-    session.workers.call(0, load, "dense", CYCLE_BYTES)
-    session.workers.call(1, load, "dense", CYCLE_BYTES)
+        workers.each(forget, [()] * len(workers))
+    workers.each(load, [("dense", CYCLE_BYTES)] * len(workers))
     cycles = session.scale.cycles
     for number in range(cycles):
         if number == min(10, cycles - 1):
             before = resident()
         where = f"cycle {number}"
-        session.workers.call(0, put, where)
-        session.workers.call(1, get, where, False)
-        session.workers.call(0, clear, where)
+        workers.call(0, put, where)
+        workers.call(1, get, where, False)
+        workers.call(0, clear, where)
     time.sleep(SETTLING)
     grown = (resident() - before) / MIB
     session.results.value(f"{cycles} cycles of 64 MiB: growth", grown, "MiB")
-    for worker in (0, 1):
-        session.workers.call(worker, forget)
+    workers.each(forget, [()] * len(workers))
 
 
 def resident() -> int:

@@ -148,11 +148,12 @@ def test_a_system_whose_set_up_fails_or_hangs_is_left_out_with_the_reason(benche
         assert reason in place.reason
 
 
-def test_more_fields_or_keys_than_a_system_has_time_for_are_left_out(benches):
+def test_what_a_system_has_no_time_for_is_left_out(benches):
     from types import SimpleNamespace
 
     from measure import Results
-    from scenarios import fields, keys
+    from payloads import MIB
+    from scenarios import fields, keys, transfer
 
     answers = {
         fields.load: (4, 8),
@@ -160,14 +161,27 @@ def test_more_fields_or_keys_than_a_system_has_time_for_are_left_out(benches):
         fields.get: 3.0,
         keys.put: {"put": 3.0},
         keys.read: {},
+        transfer.copy: 1.0,
+        transfer.clear: 1.0,
     }
 
     class Workers:
         def call(self, number, function, *arguments):
             return answers.get(function, {})
 
+        def each(self, function, arguments):
+            return [self.call(number, function, *own) for number, own in enumerate(arguments)]
+
+        def __len__(self):
+            return 2
+
     def left_out(run):
-        scale = SimpleNamespace(fields_bytes=8, keys={1_000: 1, 10_000: 1})
+        scale = SimpleNamespace(
+            fields_bytes=8,
+            keys={1_000: 1, 10_000: 1},
+            sizes={64 * MIB: 1, 512 * MIB: 1},
+            large_kinds=("dense",),
+        )
         results = Results("one")
         workers = Workers()
         run(SimpleNamespace(workers=workers, results=results, scale=scale, is_gateway=False))
@@ -175,3 +189,16 @@ def test_more_fields_or_keys_than_a_system_has_time_for_are_left_out(benches):
 
     assert left_out(fields.run) == ["8 fields", "32 fields", "128 fields"]
     assert left_out(keys.run) == ["10,000 keys"]
+    assert left_out(transfer.run) == ["dense, 512 MiB"]
+
+
+def test_a_scale_leaves_out_what_there_is(benches):
+    from scale import SCALES
+    from scenarios import SCENARIOS
+    from systems import SYSTEMS
+
+    for scale in SCALES.values():
+        for system, (scenarios, reason) in scale.left_out.items():
+            assert system in SYSTEMS
+            assert set(scenarios) < set(SCENARIOS)
+            assert reason
