@@ -16,7 +16,7 @@ TITLES = {
     "kv_single": "One sample of 1 KiB; import and init",
     "kv_batch": "Batches of 10,000 samples; a listing of 100,000 keys",
     "control": "Metadata of a batch, selections, waits",
-    "kv_large": "1 GiB at once",
+    "kv_large": "512 MiB at once",
 }
 
 

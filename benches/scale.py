@@ -90,6 +90,17 @@ SCALES = {
                 ("memory", "fields", "keys", "growth"),
                 "in `make bench-full`: a call per value takes minutes",
             ),
+            "one_driver": (
+                ("memory", "transfer", "fields", "keys", "clients", "growth"),
+                "in `make bench-full`: it is what a training step is compared with",
+            ),
+            **dict.fromkeys(
+                ("ours_mooncake", "pypi_mooncake", "ours_yuanrong", "pypi_yuanrong"),
+                (
+                    ("memory", "fields", "growth"),
+                    "in `make bench-full`: with the package's own storage it is measured here",
+                ),
+            ),
         },
     ),
     "full": Scale(

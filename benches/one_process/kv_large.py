@@ -1,8 +1,9 @@
-"""1 GiB at once: put and get of dense rows, many fields, jagged rows, strings and image dicts.
+"""512 MiB at once: put and get of dense rows, many fields, jagged rows, strings and image dicts.
 
-Each kind is put into a new partition, read, and cleared, in turns with plain copies of 1 GiB into
-warm memory. A get that hands out views has moved nothing yet, so the row "get and touch" adds the
-time to read one byte of every page of the result. "first put" is the one that finds no warm memory.
+Each kind is put into a new partition, read, and cleared, in turns with plain copies of as many
+bytes into warm memory. A get that hands out views has moved nothing yet, so the row "get and touch"
+adds the time to read one byte of every page of the result. "first put" is the one that finds no
+warm memory.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import numpy as np
 import torch
 from gateway import gateway
 from measure import Results, is_ours, out_path, timed, timed_result
-from payloads import GIB, MIB, Payload, dense_fields, jagged, nested_images, rows_of, texts
+from payloads import MIB, Payload, dense_fields, jagged, nested_images, rows_of, texts
 from regions import copy_all
 
-ROWS = 1024
-#: Image dicts of 1 to 4 MB that make 1 GiB together.
-IMAGES = 430
+ROWS = 512
+BYTES = ROWS * MIB
+#: Image dicts of 1 to 4 MB that make as many bytes together.
+IMAGES = 215
 PAGE = 4096
 TURNS = 3 if is_ours() else 1
 
@@ -38,7 +40,7 @@ KINDS = {
 def main() -> None:
     out = out_path(__doc__)
     torch.set_num_threads(1)
-    source, target = (np.full(GIB, value, np.uint8) for value in (1, 2))
+    source, target = (np.full(BYTES, value, np.uint8) for value in (1, 2))
     copies = {
         "copy, 1 thread": partial(copy_all, [target], [source], 1),
         "copy, 2 threads": partial(copy_all, [target], [source], 2),
@@ -56,7 +58,7 @@ def main() -> None:
                 for name, value in taken.items() if turn else ():
                     seconds[name].append(value)
             for name, values in seconds.items():
-                size = GIB if name in copies else payload[1]
+                size = BYTES if name in copies else payload[1]
                 results.add(f"{kind}: {name}", values, size=size)
             del payload
     results.write(out)
