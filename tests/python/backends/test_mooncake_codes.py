@@ -34,6 +34,9 @@ class Store:
         self.calls.append(("setup", arguments))
         return 0
 
+    def get_hostname(self):
+        return "127.0.0.1:3"
+
     def register_buffer(self, address, size):
         self.registered.append((address, size))
         return 0
@@ -69,6 +72,7 @@ class Store:
 
 class Replicas:
     with_hard_pin = None
+    preferred_segment = None
 
 
 @pytest.fixture
@@ -264,6 +268,14 @@ def test_wrong_settings_are_named(wrong):
     name = next(iter(wrong))
     with pytest.raises(ValueError, match=name):
         MooncakeSettings.of({**CONFIG, **wrong})
+
+
+@pytest.mark.parametrize(("contributes", "preferred"), [(1 << 30, "127.0.0.1:3"), (0, None)])
+def test_objects_go_to_the_memory_of_their_own_process(monkeypatch, contributes, preferred):
+    monkeypatch.setattr(mooncake_client, "_imported", lambda: (Store, Replicas))
+    client = MooncakeStoreClient({**CONFIG, "global_segment_size": contributes})
+    assert client.replica_config.preferred_segment == preferred
+    client.close()
 
 
 def test_objects_are_pinned_unless_they_may_go_to_disk():

@@ -107,6 +107,9 @@ class MooncakeStoreClient(ObjectClient):
         _set_up(self._store, self.settings)
         self.replica_config: Any = replica_class()
         self.replica_config.with_hard_pin = self.settings.hard_pin
+        if self.settings.global_segment_size > 0:
+            # Else Mooncake takes any segment: a transfer where a copy would do.
+            self.replica_config.preferred_segment = self._store.get_hostname()
         self.region = _core.Region(segment_bytes=_SEGMENT_BYTES)
         self._registered: dict[int, int] = {}
         self._lock = threading.Lock()
