@@ -3,41 +3,105 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from findings import BESIDE, TITLES, Findings
 from tables import ratio, short, table
 
-__all__ = ["compared"]
+__all__ = ["Ratio", "compared"]
 
-#: Two medians agree where neither is more than this times the other, beyond what the rounds of
-#: either run differ among themselves.
+#: Two medians agree where neither is more than this times the other.
 FACTOR = 1.5
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as long one system takes as another, and how far its measurements reach: the
+    shortest and longest of one system beside the median of the other.
+    """
+
+    median: float
+    low: float
+    high: float
+
+    def agrees(self, other: Ratio) -> bool:
+        """Whether the medians do."""
+        return self.median <= FACTOR * other.median and other.median <= FACTOR * self.median
+
+    def overlaps(self, other: Ratio) -> bool:
+        """Whether the spreads do."""
+        return self.low <= other.high and other.low <= self.high
 
 
 def compared(before: dict[str, Any], after: dict[str, Any]) -> str:
     """Markdown: how many ratios agree, and those that do not."""
     first, second = Findings(before), Findings(after)
-    agreed, apart = 0, []
+    agreed = overlapped = 0
+    apart = []
     for system, own in BESIDE.items():
-        for scenario in next(iter(second.sessions.get(system, [{"scenarios": {}}])))["scenarios"]:
-            for name in second.rows(scenario):
-                old = first.ratios(system, own, scenario, name)
-                new = second.ratios(system, own, scenario, name)
-                if not old or not new:
-                    continue
-                if agrees(old, new):
-                    agreed += 1
-                else:
-                    medians = (ratio(statistics.median(values)) for values in (old, new))
-                    apart.append((TITLES[system], f"{scenario}: {name}", *medians))
-    text = f"{agreed} of {agreed + len(apart)} ratios agree within a factor of {short(FACTOR)} "
-    text += "beyond the spread of either run."
+        for scenario, name in measurements(second, system):
+            old = ratio_of(first, system, own, scenario, name)
+            new = ratio_of(second, system, own, scenario, name)
+            if old is None or new is None:
+                continue
+            if old.agrees(new):
+                agreed += 1
+            elif old.overlaps(new):
+                overlapped += 1
+            else:
+                medians = (ratio(value.median) for value in (old, new))
+                apart.append((TITLES[system], f"{scenario}: {name}", *medians))
+    text = f"Of {agreed + overlapped + len(apart)} ratios {agreed} agree within a factor of "
+    text += f"{short(FACTOR)}, {overlapped} more within the spread of their measurements, "
+    text += f"{len(apart)} do not."
     head = ("system", "row", "before", "after")
     return f"{text}\n\n{table(head, apart)}" if apart else text
 
 
-def agrees(old: list[float], new: list[float]) -> bool:
-    """Whether the ranges, each widened by the factor, overlap."""
-    factor = FACTOR**0.5
-    return min(old) / factor <= max(new) * factor and min(new) / factor <= max(old) * factor
+def measurements(findings: Findings, system: str) -> Iterator[tuple[str, str]]:
+    """Scenario and row of all that was measured; the steps of a training step are measurements of
+    one row, which is named without their numbers.
+    """
+    found: dict[tuple[str, str], None] = {}
+    for session in findings.sessions.get(system, []):
+        for scenario, rows in session["scenarios"].items():
+            # Plain copies are no work of the systems.
+            own = (name for name in rows if not name.endswith(": copy"))
+            found |= dict.fromkeys((scenario, without_step(name)) for name in own)
+    yield from found
+
+
+def without_step(name: str) -> str:
+    content, is_step, rest = name.partition(", step ")
+    return f"{content}: {rest.partition(': ')[2]}" if is_step and ": " in rest else name
+
+
+def ratio_of(findings: Findings, system: str, own: str, scenario: str, name: str) -> Ratio | None:
+    """The ratio of a row; None where either system has no times for it."""
+    theirs = times_of(findings, system, scenario, name)
+    ours = times_of(findings, own, scenario, name)
+    if theirs is None or ours is None:
+        return None
+    low = min(theirs[1] / ours[0], theirs[0] / ours[2])
+    high = max(theirs[2] / ours[0], theirs[0] / ours[1])
+    return Ratio(theirs[0] / ours[0], low, high)
+
+
+def times_of(
+    findings: Findings, system: str, scenario: str, name: str
+) -> tuple[float, float, float] | None:
+    """Median, shortest and longest of a row, over rounds and steps."""
+    rows = [
+        row
+        for session in findings.sessions.get(system, [])
+        for own, row in session["scenarios"].get(scenario, {}).items()
+        if without_step(own) == name and row.get("median", 0) > 0
+    ]
+    if not rows:
+        return None
+    middle = statistics.median(row["median"] for row in rows)
+    shortest = min(row.get("min", row["median"]) for row in rows)
+    longest = max(row.get("max", row["median"]) for row in rows)
+    return middle, max(shortest, 1e-9), longest

@@ -80,13 +80,6 @@ class Findings:
         values = self.values(system, scenario, name)
         return statistics.median(values) if values else None
 
-    def ratios(self, system: str, other: str, scenario: str, name: str) -> list[float]:
-        """How many times as long ``system`` takes as ``other``, per round."""
-        pairs = zip(
-            self.values(system, scenario, name), self.values(other, scenario, name), strict=False
-        )
-        return [one / two for one, two in pairs if two > 0]
-
     def reason(self, system: str, scenario: str, name: str) -> str:
         """Why a row is missing."""
         for session in self.sessions.get(system, []):

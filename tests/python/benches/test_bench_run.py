@@ -65,22 +65,30 @@ def test_a_content_that_changed_is_no_measurement(benches):
         check({"x": ["a", "b"]}, {"x": ["a", "c"]})
 
 
-def test_runs_agree_within_their_spread_and_a_factor(benches):
-    from compare import agrees, compared
+def test_runs_agree_within_a_factor_or_their_spread(benches):
+    from compare import compared
 
-    assert agrees([2.0, 2.2], [2.1, 2.9])
-    assert not agrees([2.0, 2.2], [4.0, 4.4])
+    def record(rows, scenario="latency"):
+        def session(seconds):
+            return {"scenarios": {scenario: seconds}, "left_out": {}}
 
-    def record(seconds):
-        row = {"put": {"n": 1, "median": seconds}}
-        ours = {"scenarios": {"latency": {"put": {"n": 1, "median": 1.0}}}, "left_out": {}}
-        theirs = {"scenarios": {"latency": row}, "left_out": {}}
-        return {"sessions": {"ours": [ours], "pypi": [theirs]}, "missing": {}}
+        ours = {name: {"n": 1, "median": 1.0} for name in rows}
+        return {"sessions": {"ours": [session(ours)], "pypi": [session(rows)]}, "missing": {}}
 
-    assert compared(record(2.0), record(2.1)).startswith("1 of 1 ratios agree")
-    apart = compared(record(2.0), record(9.0))
-    assert apart.startswith("0 of 1")
+    def put(median, low=None, high=None):
+        return record({"put": {"median": median, "min": low or median, "max": high or median}})
+
+    assert compared(put(2.0), put(2.1)).startswith("Of 1 ratios 1 agree within")
+    apart = compared(put(2.0), put(9.0))
+    assert apart.startswith("Of 1 ratios 0 agree")
+    assert "1 do not" in apart
     assert "| TransferQueue 0.1.11 | latency: put | 2 × | 9 × |" in apart
+    assert "0 agree within a factor of 1.5, 1 more" in compared(put(2.0, 1.5, 6.0), put(9.0, 5.0))
+    # Steps are measurements of one row.
+    steps = [f"text, step {step}: total" for step in (1, 2, 3)]
+    before = record({name: {"median": 2.0 + at} for at, name in enumerate(steps)}, "rl_step")
+    after = record({name: {"median": 4.0 - at} for at, name in enumerate(steps)}, "rl_step")
+    assert compared(before, after).startswith("Of 1 ratios 1 agree")
 
 
 class Tensors:
