@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -74,16 +76,31 @@ def steps(findings: Findings, path: Path) -> str:
             widths = [stage_median(findings, system, content, stage) for system in systems]
             axis.barh(range(len(systems)), widths, left=lefts, color=colour, label=stage)
             lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
+        end = end_of(lefts)
         for row, total in enumerate(lefts):
-            axis.text(total, row, f" {total:,.0f}", va="center", fontsize=8)
+            goes_on = "…" if total > end else ""
+            label = axis.text(min(total, end), row, f"{goes_on} {total:,.0f}", va="center")
+            label.set(fontsize=8, backgroundcolor="white" if goes_on else "none")
         axis.set_yticks(range(len(systems)), [TITLES[system] for system in systems], fontsize=8)
         axis.invert_yaxis()
         axis.set_xlabel("ms per step, medians")
         axis.set_title(content)
-        axis.margins(x=0.15)
+        axis.set_xlim(0, 1.15 * end)
     legend(made, axes[0])
     save(made, path)
     return "Time per step and stage, one bar per system"
+
+
+def end_of(totals: Sequence[float]) -> float:
+    """Where an axis ends: bars more than three times as long as the one before are cut off,
+    or the others could not be told apart.
+    """
+    ordered = sorted(totals)
+    upper_half = ordered[len(ordered) // 2 :]
+    for shorter, longer in pairwise(upper_half):
+        if longer > 3 * shorter > 0:
+            return shorter
+    return max(ordered[-1], 1e-9)
 
 
 def stage_median(findings: Findings, system: str, content: str, stage: str) -> float:

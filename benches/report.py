@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -111,14 +112,15 @@ def rl_step(findings: Findings, pictures: dict[str, list[str]]) -> list[str]:
         rows = []
         for system in findings.systems:
             found = [findings.median(system, "rl_step", name) for name in totals]
-            if any(value is None for value in found):
-                continue
             seconds = [value for value in found if value is not None]
+            if not seconds:
+                continue
             own = BESIDE.get(system, system)
             beside = [findings.median(own, "rl_step", name) for name in totals]
-            ratios = [a / b for a, b in zip(seconds, beside, strict=True) if b]
+            # Steps that a slow system had no time for are no part of its median and ratio.
+            ratios = [a / b for a, b in zip(found, beside, strict=True) if a and b]
             shown = ratio(statistics.median(ratios)) if own != system and ratios else ""
-            cells = [short(value * 1e3) for value in seconds]
+            cells = ["–" if value is None else short(value * 1e3) for value in found]
             median = f"**{short(statistics.median(seconds) * 1e3)}**"
             rows.append((TITLES[system], *cells, median, shown))
         parts.append(table(("", *[f"step {step}" for step in steps], "median", "× ours"), rows))
@@ -225,7 +227,13 @@ def missing(findings: Findings) -> str:
     rows = [
         (TITLES[name], "not set up", reason) for name, reason in findings.record["missing"].items()
     ]
-    rows += [(TITLES[system], scenario, reason) for system, scenario, reason in findings.problems()]
+    problems: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for system, scenario, reason in findings.problems():
+        problems[system, reason].append(scenario)
+    rows += [
+        (TITLES[system], "; ".join(scenarios), reason)
+        for (system, reason), scenarios in problems.items()
+    ]
     if not rows:
         return "Nothing: every system was set up and every scenario ran."
     return table(("system", "scenario", "reason"), rows)
