@@ -1,14 +1,15 @@
 //! `_core.StoredGet`: samples whose payload lies in a storage backend, object by object on its way
 //! in; then delivered as any other get.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyMemoryView, PyTuple};
 use tq_arena::Lease;
 use tq_codec::checksum::block as checksum_of;
 use tq_codec::{Stores, parallel};
-use tq_engine::{Landing, StoredBatch, StoredRead};
+use tq_engine::{Fetch, Landing, StoredBatch, StoredRead};
 use tq_proto::{Error, ErrorKind, Parcel};
 use tq_storage::{ColumnDescription, ColumnRead, copy_bytes};
 
@@ -30,7 +31,8 @@ pub(crate) struct StoredGet {
     rows: usize,
     missing: Vec<String>,
     allow_pickle: bool,
-    arriving: Arriving,
+    /// What was made early; of backends that bring objects piece by piece only.
+    arriving: OnceLock<Arriving>,
     landed: Mutex<Option<Landed>>,
 }
 
@@ -158,13 +160,13 @@ impl StoredGet {
             starts.push(end);
         }
         Self {
-            arriving: Arriving::new(&batch.columns, &landing, &starts),
             batch,
             landing,
             starts,
             rows,
             missing,
             allow_pickle,
+            arriving: OnceLock::new(),
             landed: Mutex::new(None),
         }
     }
@@ -216,14 +218,15 @@ impl StoredGet {
     /// What to fetch: `(object key, bytes of the object, where in it, how many, where in the loan)`.
     #[getter]
     fn fetches(&self) -> Vec<(String, u64, u64, u64, u64)> {
-        let fetch = |fetch: &tq_engine::Fetch| {
+        let fetch = |fetch: &Fetch| {
             let parcel = &self.batch.parcels[fetch.parcel];
+            let place = self.place(fetch);
             (
                 parcel.object_key(fetch.object),
                 parcel.objects[fetch.object],
                 fetch.bytes.start,
-                fetch.bytes.end - fetch.bytes.start,
-                self.starts[fetch.parcel] + fetch.at,
+                place.end - place.start,
+                place.start,
             )
         };
         self.landing.fetches.iter().map(fetch).collect()
@@ -305,7 +308,8 @@ impl StoredGet {
                     .map(|(number, column)| {
                         let read = self.column(column, &leases)?;
                         let read = ReadColumn::deliver(&region.delivery(), read)?;
-                        Ok(read.with_early(self.arriving.take(number)))
+                        let early = self.arriving.get().map(|arriving| arriving.take(number));
+                        Ok(read.with_early(early.unwrap_or_default()))
                     })
                     .collect::<tq_proto::Result<Vec<_>>>()
             })
@@ -319,13 +323,18 @@ impl StoredGet {
 }
 
 impl StoredGet {
+    /// Where a fetch goes in the loan.
+    fn place(&self, fetch: &Fetch) -> Range<u64> {
+        let start = self.starts[fetch.parcel] + fetch.at;
+        start..start + (fetch.bytes.end - fetch.bytes.start)
+    }
+
     fn slot(&self, py: Python<'_>, number: usize) -> PyResult<OwnedBytes> {
         let landed = self.landed.lock().unwrap_or_else(PoisonError::into_inner);
         let fetch = self.landing.fetches.get(number);
         let slot = landed.as_ref().zip(fetch).and_then(|(landed, fetch)| {
-            let start = (self.starts[fetch.parcel] + fetch.at) as usize;
-            let len = (fetch.bytes.end - fetch.bytes.start) as usize;
-            landed.bytes.slice(start..start + len)
+            let place = self.place(fetch);
+            landed.bytes.slice(place.start as usize..place.end as usize)
         });
         slot.ok_or_else(|| {
             raise(
@@ -352,13 +361,12 @@ impl StoredGet {
         let right = numbers
             .iter()
             .filter(|number| wrong.binary_search(number).is_err());
-        let range = |number: &usize| {
-            let fetch = self.landing.fetches.get(*number)?;
-            let start = self.starts[fetch.parcel] + fetch.at;
-            Some(start..start + (fetch.bytes.end - fetch.bytes.start))
-        };
+        let places = right
+            .filter_map(|number| self.landing.fetches.get(*number))
+            .map(|fetch| self.place(fetch));
         self.arriving
-            .make(py, right.filter_map(range), &bytes, threads)
+            .get_or_init(|| Arriving::new(&self.batch.columns, &self.landing, &self.starts))
+            .make(py, places, &bytes, threads)
     }
 
     /// The blocks of a fetch on their way from `object` to `slot`; `None` where one lacks bytes.

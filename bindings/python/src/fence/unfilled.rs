@@ -219,8 +219,7 @@ impl Header {
                 .chain(['\0'])
                 .flat_map(|char| u32::from(char).to_ne_bytes()[..width.bytes()].to_vec())
                 .collect();
-            let is_right = cfg!(target_endian = "little")
-                && bytes[header..] == expected
+            let is_right = bytes[header..] == expected
                 && header.is_multiple_of(align_of::<u32>())
                 && found.is_none_or(|found| found == header);
             if !is_right {
