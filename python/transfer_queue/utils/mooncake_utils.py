@@ -1,6 +1,6 @@
 """Laying out tensors in a staging buffer of a GPU, for transfers that read device memory.
 
-The client does not use it yet (``use_gdr`` is refused); programs that move tensors themselves may.
+The client does so with ``use_gdr``; programs that move tensors themselves may, too.
 """
 
 from __future__ import annotations

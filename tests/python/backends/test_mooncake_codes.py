@@ -13,7 +13,6 @@ from transfer_queue.errors import (
     CorruptBufferError,
     StorageKeyNotFoundError,
     UnavailableError,
-    UnsupportedValueError,
 )
 from transfer_queue.storage.clients import mooncake_client
 from transfer_queue.storage.clients.base import Landing, ObjectRead
@@ -61,6 +60,16 @@ class Store:
             if codes[-1] > 0:
                 ctypes.memmove(place, content, min(codes[-1], size))
         return codes
+
+    def get_into_ranges(self, bases, keys, places, offsets, lengths):
+        codes = []
+        for key, *of_key in zip(keys[0], places[0], offsets[0], lengths[0], strict=True):
+            codes.append([])
+            for place, offset, length in zip(*of_key, strict=True):
+                content = self.objects[key][offset : offset + length]
+                ctypes.memmove(bases[0] + place, content, len(content))
+                codes[-1].append(len(content))
+        return [codes]
 
     def batch_remove(self, keys, force):
         assert force
@@ -288,6 +297,55 @@ def test_objects_are_pinned_unless_they_may_go_to_disk():
     assert not pinned(hard_pin=False)
 
 
-def test_gdr_is_refused_and_not_ignored():
-    with pytest.raises(UnsupportedValueError, match="use_gdr"):
-        MooncakeStoreClient({**CONFIG, "protocol": "rdma", "use_gdr": True})
+RDMA = {**CONFIG, "protocol": "rdma", "use_gdr": True}
+
+
+@pytest.mark.parametrize("config", [RDMA, {**RDMA, "gdr_staging_buffer_mb": 0}, CONFIG])
+def test_without_cuda_transfers_use_host_memory(monkeypatch, config):
+    monkeypatch.setattr(mooncake_client, "_imported", lambda: (Store, Replicas))
+    client = MooncakeStoreClient(config)
+    assert client._transfers is client._store
+    client.close()
+
+
+@pytest.fixture(params=[2048, 16 << 20])
+def staged(client, request):
+    """A client whose bytes go through a buffer in what stands for device memory."""
+    from transfer_queue.storage.clients.mooncake_staging import StagedStore
+    from transfer_queue.utils.mooncake_utils import GdrStaging
+
+    client._staged = StagedStore(client._store, GdrStaging(request.param, device="cpu"))
+    client._transfers = client._staged
+    client._store.unregister_buffer = lambda address: 0
+    return client
+
+
+def test_bytes_travel_by_way_of_the_staging_buffer(staged):
+    keys = [str(number) for number in range(len(VALUES))]
+    metas = staged.put(keys, VALUES)
+    found = staged.get(keys, [None] * 4, [None] * 4, metas)
+    assert torch.equal(found[0], VALUES[0])
+    assert found[1] == "text"
+    assert torch.equal(found[2]["a"], torch.zeros(2))
+    buffer = [size for _, size in staged._store.registered if size < 64 << 20]
+    assert buffer == [staged._staged._staging.size], "it is registered once"
+
+
+def test_objects_and_ranges_by_way_of_the_staging_buffer(staged):
+    reads = put_objects(staged, 9, 1024)
+    reads[4] = reads[4]._replace(offset=100, length=500)
+    reads[7] = reads[7]._replace(offset=0, length=1)
+    loan = staged.region.loan(9 * 1024)
+    loan.buffer[:] = bytes([255]) * (9 * 1024)
+    arrived = []
+    staged.read_objects(reads, Landing(loan, arrived.extend, None))
+    assert sorted(arrived) == list(range(9))
+    for number, read in enumerate(reads):
+        found = bytes(loan.buffer[read.at : read.at + 1024])
+        assert found == bytes([number]) * read.length + bytes([255]) * (1024 - read.length)
+
+
+def test_what_fails_keeps_its_code_by_way_of_the_staging_buffer(staged):
+    staged._store.answer = lambda call, key, code: -200 if key == "2" else code
+    with pytest.raises(CapacityExceededError, match=r"1 of 4 keys.*2 \(-200\)"):
+        staged.put([str(number) for number in range(4)], VALUES)

@@ -13,12 +13,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from transfer_queue import _core
-from transfer_queue.errors import InvalidArgumentError, UnavailableError, UnsupportedValueError
+from transfer_queue.errors import InvalidArgumentError, UnavailableError
 from transfer_queue.storage.clients.base import (
     Landing,
     ObjectClient,
@@ -37,6 +37,9 @@ from transfer_queue.storage.clients.mooncake_calls import (
 )
 from transfer_queue.storage.clients.mooncake_settings import MooncakeSettings, quiet_environment
 from transfer_queue.utils import serial_utils
+
+if TYPE_CHECKING:
+    from transfer_queue.storage.clients.mooncake_staging import StagedStore
 
 __all__ = [
     "BATCH_SIZE_LIMIT",
@@ -96,11 +99,6 @@ class MooncakeStoreClient(ObjectClient):
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.settings = MooncakeSettings.of(config)
-        if self.settings.use_gdr and self.settings.gdr_staging_buffer_mb > 0:
-            raise UnsupportedValueError(
-                "use_gdr: batches travel through host memory in this version; set it to false, or "
-                "gdr_staging_buffer_mb to 0"
-            )
         use_library("Mooncake")
         store_class, replica_class = _imported()
         self._store: Any = store_class()
@@ -111,6 +109,9 @@ class MooncakeStoreClient(ObjectClient):
             # Else Mooncake takes any segment: a transfer where a copy would do.
             self.replica_config.preferred_segment = self._store.get_hostname()
         self.region = _core.Region(segment_bytes=_SEGMENT_BYTES)
+        self._staged = self._staged_store()
+        #: What moves bytes.
+        self._transfers: Any = self._staged or self._store
         self._registered: dict[int, int] = {}
         self._lock = threading.Lock()
         self._packers = ThreadPoolExecutor(MAX_BATCH_WORKER_THREADS, "tq-mooncake-pack")
@@ -278,6 +279,8 @@ class MooncakeStoreClient(ObjectClient):
         self._packers.shutdown(wait=True, cancel_futures=True)
         self._callers.shutdown(wait=True, cancel_futures=True)
         self._checkers.shutdown(wait=True, cancel_futures=True)
+        if self._staged is not None:
+            self._staged.close()
         self._store.close()
 
     # --- calls ---
@@ -295,7 +298,7 @@ class MooncakeStoreClient(ObjectClient):
         """
 
         def call(chosen: list[int]) -> list[int]:
-            codes = self._store.batch_upsert_from(
+            codes = self._transfers.batch_upsert_from(
                 [keys[one] for one in chosen],
                 [places[one] for one in chosen],
                 [sizes[one] for one in chosen],
@@ -316,7 +319,7 @@ class MooncakeStoreClient(ObjectClient):
         """Reads whole objects into ranges of the region, and what failed or was short again."""
 
         def call(chosen: list[int]) -> list[int]:
-            codes = self._store.batch_get_into(
+            codes = self._transfers.batch_get_into(
                 [keys[one] for one in chosen],
                 [places[one] for one in chosen],
                 [sizes[one] for one in chosen],
@@ -334,7 +337,7 @@ class MooncakeStoreClient(ObjectClient):
             for one in chosen:
                 by_key.setdefault(reads[one].key, []).append(one)
             of_key = list(by_key.values())
-            answer = self._store.get_into_ranges(
+            answer = self._transfers.get_into_ranges(
                 [base],
                 [list(by_key)],
                 [[[reads[one].at for one in ones] for ones in of_key]],
@@ -361,6 +364,13 @@ class MooncakeStoreClient(ObjectClient):
         retried(call, keys, done, patience or Patience(), MAX_RETRIES, RETRY_DELAY_SECONDS)
 
     # --- memory ---
+
+    def _staged_store(self) -> StagedStore | None:
+        if not self.settings.use_gdr or self.settings.gdr_staging_buffer_mb == 0:
+            return None
+        from transfer_queue.storage.clients.mooncake_staging import staged
+
+        return staged(self._store, self.settings.gdr_staging_buffer_mb)
 
     def _loan(self, size: int) -> _core.RegionLoan:
         loan = self.region.loan(size)
