@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from findings import BESIDE, TITLES, Findings
 from tables import ratio, short, table
 
-__all__ = ["Ratio", "compared"]
+__all__ = ["compared"]
 
 #: Two medians agree where neither is more than this times the other.
 FACTOR = 1.5
@@ -60,7 +59,7 @@ def compared(before: dict[str, Any], after: dict[str, Any]) -> str:
     return f"{text}\n\n{table(head, apart)}" if apart else text
 
 
-def measurements(findings: Findings, system: str) -> Iterator[tuple[str, str]]:
+def measurements(findings: Findings, system: str) -> list[tuple[str, str]]:
     """Scenario and row of all that was measured; the steps of a training step are measurements of
     one row, which is named without their numbers.
     """
@@ -70,7 +69,7 @@ def measurements(findings: Findings, system: str) -> Iterator[tuple[str, str]]:
             # Plain copies are no work of the systems.
             own = (name for name in rows if not name.endswith(": copy"))
             found |= dict.fromkeys((scenario, without_step(name)) for name in own)
-    yield from found
+    return list(found)
 
 
 def without_step(name: str) -> str:

@@ -209,11 +209,6 @@ def _loads(library: str, folder: Path) -> bool:
     return True
 
 
-def main() -> None:
-    """Installs the large environment that torchstore has of its own."""
-    _torchstore_python()
-
-
 def _try(
     what: str,
     *command: str,
@@ -243,4 +238,5 @@ def _pip(python: Path, *arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Ahead of a run, because it is large.
+    _torchstore_python()

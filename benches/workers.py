@@ -59,6 +59,10 @@ class Workers:
             pipe.send((function, own))
         return self._answers(range(len(self)))
 
+    def all(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+        """Calls the function in every worker at once, with the same arguments."""
+        return self.each(function, [arguments] * len(self))
+
     def pair(self, *calls: tuple[int, Callable[..., Any], tuple[Any, ...]]) -> tuple[Any, ...]:
         """Calls different functions in different workers at once."""
         for number, function, arguments in calls:

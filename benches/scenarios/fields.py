@@ -25,8 +25,7 @@ def run(session: Session) -> None:
             reason = f"left out: a put and a get of fewer fields took {slowest:.1f} s"
             session.results.failed(kind, reason)
             continue
-        asked = (kind, session.scale.fields_bytes)
-        (rows, size), _ = session.workers.each(load, [asked] * len(session.workers))
+        (rows, size), _ = session.workers.all(load, kind, session.scale.fields_bytes)
         puts, gets = [], []
         for turn in range(TIMES + 1):
             where = f"{kind} {turn}"
@@ -39,4 +38,4 @@ def run(session: Session) -> None:
         slowest = statistics.median(puts) + statistics.median(gets)
         session.results.add(f"{name}: put", puts[1:], size=size, operations=rows)
         session.results.add(f"{name}: get", gets[1:], size=size, operations=rows)
-        session.workers.each(forget, [()] * len(session.workers))
+        session.workers.all(forget)

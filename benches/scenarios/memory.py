@@ -27,7 +27,7 @@ def run(session: Session) -> None:
     workers = session.workers
     for kind in ("dense", "image dicts"):
         # Both have the batch itself before the first reading.
-        (_, stored), _ = workers.each(load, [(kind, size)] * len(workers))
+        (_, stored), _ = workers.all(load, kind, size)
         before = resident()
         workers.call(0, put, "resident")
         held = resident() - before
@@ -38,8 +38,8 @@ def run(session: Session) -> None:
         session.results.value(
             f"{kind}: after the clear, per byte stored", (resident() - before) / stored, ""
         )
-        workers.each(forget, [()] * len(workers))
-    workers.each(load, [("dense", CYCLE_BYTES)] * len(workers))
+        workers.all(forget)
+    workers.all(load, "dense", CYCLE_BYTES)
     cycles = session.scale.cycles
     for number in range(cycles):
         if number == min(10, cycles - 1):
@@ -51,7 +51,7 @@ def run(session: Session) -> None:
     time.sleep(SETTLING)
     grown = (resident() - before) / MIB
     session.results.value(f"{cycles} cycles of 64 MiB: growth", grown, "MiB")
-    workers.each(forget, [()] * len(workers))
+    workers.all(forget)
 
 
 def resident() -> int:

@@ -55,7 +55,7 @@ def run(session: Session) -> None:
             total = sum(stages.values())
             spent += total
             session.results.add(f"{content}, step {step}: total", [total], size=size)
-        session.workers.each(forget, [()] * workers)
+        session.workers.all(forget)
 
 
 def one_step(

@@ -43,12 +43,12 @@ def run(session: Session) -> None:
                 before[kind] = size, measure(session, kind, size, times, name)
             except RuntimeError as error:
                 session.results.failed(name, str(error))
-            session.workers.each(forget, [()] * len(session.workers))
+            session.workers.all(forget)
 
 
 def measure(session: Session, kind: str, size: int, times: int, name: str) -> float:
     """Records the rows of one batch; the seconds of a put and a get."""
-    (_, bytes_), _ = session.workers.each(load, [(kind, size)] * len(session.workers))
+    (_, bytes_), _ = session.workers.all(load, kind, size)
     seconds: dict[str, list[float]] = defaultdict(list)
     for turn in range(times + 1):
         where = f"{name} {turn}"

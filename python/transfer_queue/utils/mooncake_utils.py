@@ -137,6 +137,14 @@ class GdrStaging:
         self.synchronize()
         return tensors
 
+    def copy_into(self, ptrs: Sequence[int], targets: Sequence[torch.Tensor]) -> None:
+        """Copies what lies in the buffer into 1-D tensors of bytes, without a copy in between."""
+        buffer = self._checked(0)
+        for start, target in zip(ptrs, targets, strict=True):
+            offset = start - self.ptr
+            target.copy_(buffer[offset : offset + target.numel()])
+        self.synchronize()
+
     def synchronize(self) -> None:
         """Waits for copies that are under way."""
         if self._buffer is not None and self._buffer.is_cuda:

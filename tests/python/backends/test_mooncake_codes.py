@@ -314,8 +314,7 @@ def staged(client, request):
     from transfer_queue.storage.clients.mooncake_staging import StagedStore
     from transfer_queue.utils.mooncake_utils import GdrStaging
 
-    client._staged = StagedStore(client._store, GdrStaging(request.param, device="cpu"))
-    client._transfers = client._staged
+    client._transfers = StagedStore(client._store, GdrStaging(request.param, device="cpu"))
     client._store.unregister_buffer = lambda address: 0
     return client
 
@@ -328,7 +327,7 @@ def test_bytes_travel_by_way_of_the_staging_buffer(staged):
     assert found[1] == "text"
     assert torch.equal(found[2]["a"], torch.zeros(2))
     buffer = [size for _, size in staged._store.registered if size < 64 << 20]
-    assert buffer == [staged._staged._staging.size], "it is registered once"
+    assert buffer == [staged._transfers._staging.size], "it is registered once"
 
 
 def test_objects_and_ranges_by_way_of_the_staging_buffer(staged):

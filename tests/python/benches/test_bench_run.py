@@ -177,11 +177,8 @@ def test_what_a_system_has_no_time_for_is_left_out(benches):
         def call(self, number, function, *arguments):
             return answers.get(function, {})
 
-        def each(self, function, arguments):
-            return [self.call(number, function, *own) for number, own in enumerate(arguments)]
-
-        def __len__(self):
-            return 2
+        def all(self, function, *arguments):
+            return [self.call(number, function, *arguments) for number in (0, 1)]
 
     def left_out(run):
         scale = SimpleNamespace(

@@ -109,9 +109,8 @@ class MooncakeStoreClient(ObjectClient):
             # Else Mooncake takes any segment: a transfer where a copy would do.
             self.replica_config.preferred_segment = self._store.get_hostname()
         self.region = _core.Region(segment_bytes=_SEGMENT_BYTES)
-        self._staged = self._staged_store()
         #: What moves bytes.
-        self._transfers: Any = self._staged or self._store
+        self._transfers: Any = self._staged_store() or self._store
         self._registered: dict[int, int] = {}
         self._lock = threading.Lock()
         self._packers = ThreadPoolExecutor(MAX_BATCH_WORKER_THREADS, "tq-mooncake-pack")
@@ -279,8 +278,8 @@ class MooncakeStoreClient(ObjectClient):
         self._packers.shutdown(wait=True, cancel_futures=True)
         self._callers.shutdown(wait=True, cancel_futures=True)
         self._checkers.shutdown(wait=True, cancel_futures=True)
-        if self._staged is not None:
-            self._staged.close()
+        if self._transfers is not self._store:
+            self._transfers.close()
         self._store.close()
 
     # --- calls ---

@@ -4,10 +4,11 @@ RDMA): ``use_gdr`` of the MooncakeStore section.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ import torch
 from transfer_queue.utils.mooncake_utils import GdrStaging, _aligned_offsets, split_by_bytes
 
 __all__ = ["StagedStore", "staged"]
+
+#: Keys, places and sizes; a code per key.
+_Call: TypeAlias = Callable[[list[str], list[int], list[int]], list[int]]
 
 logger = logging.getLogger(__name__)
 
@@ -45,43 +49,31 @@ class StagedStore:
         self, keys: Sequence[str], places: Sequence[int], sizes: Sequence[int], config: Any
     ) -> list[int]:
         """As the store's: a code per key."""
-        codes = [0] * len(keys)
-        for group in self._groups(sizes):
-            own = [keys[one] for one in group]
-            lengths = [sizes[one] for one in group]
-            if self._fits(lengths):
-                with self._staging.acquire() as staging:
-                    staging.lazy_init(self._store)
-                    hosts = [_host(places[one], sizes[one]) for one in group]
-                    pointers, _ = staging.pack(hosts)
-                    found = self._store.batch_upsert_from(own, pointers, lengths, config)
-            else:
-                hosts_at = [places[one] for one in group]
-                found = self._store.batch_upsert_from(own, hosts_at, lengths, config)
-            for one, code in zip(group, found, strict=True):
-                codes[one] = code
-        return codes
+
+        def staged_call(own: list[str], hosts_at: list[int], lengths: list[int]) -> list[int]:
+            with self._buffer() as staging:
+                pointers, _ = staging.pack(_hosts(hosts_at, lengths))
+                return list(self._store.batch_upsert_from(own, pointers, lengths, config))
+
+        def direct_call(own: list[str], hosts_at: list[int], lengths: list[int]) -> list[int]:
+            return list(self._store.batch_upsert_from(own, hosts_at, lengths, config))
+
+        return self._in_groups(keys, places, sizes, staged_call, direct_call)
 
     def batch_get_into(
         self, keys: Sequence[str], places: Sequence[int], sizes: Sequence[int]
     ) -> list[int]:
         """As the store's: for each key the bytes that were read, or a code."""
-        codes = [0] * len(keys)
-        for group in self._groups(sizes):
-            own = [keys[one] for one in group]
-            lengths = [sizes[one] for one in group]
-            hosts_at = [places[one] for one in group]
-            if self._fits(lengths):
-                with self._staging.acquire() as staging:
-                    staging.lazy_init(self._store)
-                    pointers = _pointers(staging, lengths)
-                    found = self._store.batch_get_into(own, pointers, lengths)
-                    _copy_out(staging, pointers, hosts_at, lengths)
-            else:
-                found = self._store.batch_get_into(own, hosts_at, lengths)
-            for one, code in zip(group, found, strict=True):
-                codes[one] = code
-        return codes
+
+        def staged_call(own: list[str], hosts_at: list[int], lengths: list[int]) -> list[int]:
+            with self._buffer() as staging:
+                pointers = _pointers(staging, lengths)
+                found = list(self._store.batch_get_into(own, pointers, lengths))
+                # After a call that failed these are bytes without a meaning.
+                staging.copy_into(pointers, _hosts(hosts_at, lengths))
+                return found
+
+        return self._in_groups(keys, places, sizes, staged_call, self._store.batch_get_into)
 
     def get_into_ranges(
         self,
@@ -98,22 +90,43 @@ class StagedStore:
                 bases, keys, places, offsets, lengths
             )
             return found
-        with self._staging.acquire() as staging:
-            staging.lazy_init(self._store)
+        with self._buffer() as staging:
             pointers = _pointers(staging, flat)
             left = iter(pointer - staging.ptr for pointer in pointers)
             staged_at = [[[next(left) for _ in of_key] for of_key in places[0]]]
             found = self._store.get_into_ranges([staging.ptr], keys, staged_at, offsets, lengths)
             hosts_at = [bases[0] + place for of_key in places[0] for place in of_key]
-            _copy_out(staging, pointers, hosts_at, flat)
+            staging.copy_into(pointers, _hosts(hosts_at, flat))
         return found
 
     def close(self) -> None:
         """Gives the buffer back."""
         self._staging.close(self._store)
 
-    def _groups(self, sizes: Sequence[int]) -> Iterator[list[int]]:
-        yield from split_by_bytes(sizes, self._staging.size)
+    def _in_groups(
+        self,
+        keys: Sequence[str],
+        places: Sequence[int],
+        sizes: Sequence[int],
+        staged_call: _Call,
+        direct_call: _Call,
+    ) -> list[int]:
+        """What the calls answer for each key, a group that fits the buffer at a time."""
+        codes = [0] * len(keys)
+        for group in split_by_bytes(sizes, self._staging.size):
+            lengths = [sizes[one] for one in group]
+            call = staged_call if self._fits(lengths) else direct_call
+            found = call([keys[one] for one in group], [places[one] for one in group], lengths)
+            for one, code in zip(group, found, strict=True):
+                codes[one] = code
+        return codes
+
+    @contextlib.contextmanager
+    def _buffer(self) -> Iterator[GdrStaging]:
+        """The buffer for oneself, allocated and registered."""
+        with self._staging.acquire() as staging:
+            staging.lazy_init(self._store)
+            yield staging
 
     def _fits(self, sizes: Sequence[int]) -> bool:
         return _aligned_offsets(sizes)[1] <= self._staging.size
@@ -123,19 +136,12 @@ def _pointers(staging: GdrStaging, sizes: Sequence[int]) -> list[int]:
     return [staging.ptr + offset for offset in _aligned_offsets(sizes)[0]]
 
 
-def _copy_out(
-    staging: GdrStaging, pointers: list[int], places: Sequence[int], sizes: Sequence[int]
-) -> None:
-    """Copies from the buffer to host memory; after a call that failed bytes without a meaning."""
-    kinds = [torch.uint8] * len(sizes)
-    shapes = [(size,) for size in sizes]
-    read = staging.unpack(pointers, sizes, kinds, shapes, "cpu")
-    for tensor, place, size in zip(read, places, sizes, strict=True):
-        _host(place, size).copy_(tensor)
-
-
-def _host(place: int, size: int) -> torch.Tensor:
+def _hosts(places: Sequence[int], sizes: Sequence[int]) -> list[torch.Tensor]:
     """Host memory as Mooncake is told it: by its address. It is of the client's region, which
     lives as long as the client, and lent for the time of the call.
     """
-    return torch.from_numpy(np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(place)))
+    memories = (
+        (ctypes.c_uint8 * size).from_address(place)
+        for place, size in zip(places, sizes, strict=True)
+    )
+    return [torch.from_numpy(np.ctypeslib.as_array(memory)) for memory in memories]
