@@ -40,6 +40,8 @@ mod _core {
     #[pymodule_export]
     use super::engine::region::{Region, RegionLoan};
     #[pymodule_export]
+    use super::engine::taking::MappedFiles;
+    #[pymodule_export]
     use super::engine::unit::StorageUnit;
     #[pymodule_export]
     use super::engine::waiting::Subscription;

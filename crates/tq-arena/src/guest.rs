@@ -55,16 +55,30 @@ impl GuestArena {
     /// # Errors
     /// See [`AttachError`]; nothing is mapped then.
     pub fn attach(&self, segment: u32, file: OwnedFd, len: u64) -> Result<(), AttachError> {
+        self.attach_of(segment, file, Some(len))
+    }
+
+    /// The same with a file whose length nobody has announced.
+    pub(crate) fn attach_whole(&self, segment: u32, file: OwnedFd) -> Result<(), AttachError> {
+        self.attach_of(segment, file, None)
+    }
+
+    fn attach_of(
+        &self,
+        segment: u32,
+        file: OwnedFd,
+        announced: Option<u64>,
+    ) -> Result<(), AttachError> {
         if self.shared().birthplace.is_foreign() {
             return Err(AttachError::ForeignProcess);
         }
         let refused = |source| AttachError::Refused { segment, source };
         let attached = Segment::attach(file).map_err(refused)?;
         let found = attached.len();
-        if found != len {
+        if let Some(announced) = announced.filter(|announced| *announced != found) {
             return Err(AttachError::Length {
                 segment,
-                announced: len,
+                announced,
                 found,
             });
         }

@@ -70,6 +70,7 @@
 //! | `loan`, `extent`, `lease`, `view` | the holds on memory, one type each |
 //! | `stripes` | a loan in parts, to be filled by several at once |
 //! | `remote` | the holds on memory of another process |
+//! | `mapped` | memory of another program that a library has mapped, as segments of it |
 //! | `grants` | that what another process grants contradicts nothing held here |
 //! | `pool` | warm memory of this process alone |
 //! | `ledger`, `ranges`, `piece` | which bytes are free, warm, in use; that a range has one holder |
@@ -95,6 +96,7 @@ mod keeper;
 mod lease;
 mod ledger;
 mod loan;
+mod mapped;
 // Memory that is mapped, and shared with the kernel's idea of it, cannot be had without unsafe
 // code; all of it is in here, each block argued.
 #[allow(unsafe_code)]
@@ -120,6 +122,7 @@ pub use extent::{Extent, ExtentId, SegmentRange};
 pub use guest::GuestArena;
 pub use lease::Lease;
 pub use loan::Loan;
+pub use mapped::MappedFiles;
 pub use mapping::{copy_streamed, copy_streamed_raw};
 pub use pool::{WarmBuffer, WarmPool};
 pub use remote::RemoteLoan;

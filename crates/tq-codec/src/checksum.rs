@@ -8,6 +8,8 @@
 //! concatenated little-endian digests. Blocks can be hashed in any order and right after they were
 //! copied, while they are still in the cache.
 
+use std::hash::Hasher;
+
 use twox_hash::XxHash3_64;
 
 use crate::layout::{FRAMES_CHECKSUM_AT, PREAMBLE_LEN, SMALL_CHECKSUM_AT};
@@ -30,6 +32,23 @@ pub fn small_parts(small: &[u8]) -> u64 {
 #[must_use]
 pub fn block(bytes: &[u8]) -> u64 {
     XxHash3_64::oneshot(bytes)
+}
+
+/// The digest of a block that comes piece by piece.
+#[derive(Default)]
+pub struct BlockHasher(XxHash3_64);
+
+impl BlockHasher {
+    /// Takes the next bytes of the block.
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    /// What [`block`] gives for all of them.
+    #[must_use]
+    pub fn finish(&self) -> u64 {
+        self.0.finish()
+    }
 }
 
 /// Checksum of the frames from the digests of their blocks, in order.

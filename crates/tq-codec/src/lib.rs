@@ -49,4 +49,4 @@ pub use plan::Plan;
 pub use text::{Text, Width, write_chars};
 pub use value::Value;
 pub use view::PackedView;
-pub use write::{Slot, write_batch, write_value};
+pub use write::{Slot, ValueStream, write_batch, write_value};

@@ -289,6 +289,37 @@ impl<'a, F: FrameSource> Pieces<'a, F> {
     }
 }
 
+/// A packed buffer that is made from its start on, a stretch at a time, wherever the caller wants each
+/// stretch. It has no checksum of its frames: that would be known only at the end.
+pub struct ValueStream<'a, F> {
+    small: Vec<u8>,
+    given: usize,
+    pieces: Pieces<'a, F>,
+}
+
+impl<'a, F: FrameSource> ValueStream<'a, F> {
+    /// The packed buffer of the value with this plan, header and frames.
+    #[must_use]
+    pub fn new(plan: &Plan, header: &[u8], frames: &'a [F]) -> Self {
+        let mut small = vec![0; plan.frames_at as usize];
+        write_small(&mut small, plan, header, frames, flags(false, false), 0);
+        Self {
+            small,
+            given: 0,
+            pieces: Pieces::new(frames, Stores::Cached),
+        }
+    }
+
+    /// Writes the next bytes to `out`; zeros behind the end.
+    pub fn fill(&mut self, out: &mut [u8]) {
+        let small = &self.small[self.given..];
+        let (head, rest) = out.split_at_mut(small.len().min(out.len()));
+        head.copy_from_slice(&small[..head.len()]);
+        self.given += head.len();
+        self.pieces.fill(rest);
+    }
+}
+
 fn clamp(wanted: u64, room: usize) -> usize {
     usize::try_from(wanted).unwrap_or(usize::MAX).min(room)
 }

@@ -14,6 +14,7 @@
 //! | [`consume`] | each task's own consumption: fetched, claimed, given back |
 //! | [`select`] | samples chosen by their tags, claimed or evicted |
 //! | [`layout`] | how columns are laid out in objects of a storage backend |
+//! | [`in_place`] | ... and which of them may stay where they are |
 //! | [`landing`] | which bytes of these a read needs, and where they land |
 //! | [`arrivals`] | which rows are whole while the bytes come |
 //! | [`stored`] | samples whose payload lies in a storage backend |
@@ -27,6 +28,7 @@ pub mod consume;
 pub mod deliver;
 pub mod embedded;
 pub mod get;
+pub mod in_place;
 pub mod landing;
 pub mod layout;
 pub mod list;
@@ -43,6 +45,7 @@ pub use consume::Claim;
 pub use deliver::{Delivered, Delivery, Part};
 pub use embedded::{Embedded, Usage};
 pub use get::{Batch, Found, Spread};
+pub use in_place::ObjectRun;
 pub use landing::{Fetch, Landing};
 pub use layout::{ColumnBytes, ParcelLayout, lay_out};
 pub use list::Listing;

@@ -22,7 +22,7 @@ pub struct ColumnDescription {
     pub field: FieldName,
     /// What the rows are, in request order: one part, but for rows of several dtypes or ranks.
     pub parts: Vec<RowsPart>,
-    /// The committed ranges the rows lie in, ascending; they do not touch each other. One lease on
+    /// The committed ranges the rows lie in, ascending; they do not overlap. One lease on
     /// each of them holds the whole read.
     pub spans: Vec<SegmentRange>,
     /// The byte ranges of the rows in request order, each inside one of the spans. Rows without

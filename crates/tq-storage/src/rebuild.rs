@@ -107,7 +107,7 @@ fn check_leases(spans: &[SegmentRange], leases: &[Lease]) -> Result<(), Contradi
         let leased = lease.range();
         let is_leased = (span.offset, span.len) == (leased.offset, leased.len);
         let is_behind = last.is_none_or(|last| {
-            let apart = last.offset.saturating_add(last.len) < span.offset;
+            let apart = last.offset.saturating_add(last.len) <= span.offset;
             last.segment < span.segment || (last.segment == span.segment && apart)
         });
         if !is_leased || !is_behind {

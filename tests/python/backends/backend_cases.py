@@ -207,6 +207,58 @@ def what_was_read_outlives_its_clear(kit):
     assert not other.values().any()
 
 
+def images(rows, value=0):
+    """Packed buffers of 2 MiB; row ``i`` tells ``i`` and ``value``."""
+    pixels = [torch.full((1 << 19,), float(100 * value + row)) for row in range(rows)]
+    values = [{"pixels": image, "row": row} for row, image in enumerate(pixels)]
+    return TensorDict({"image": NonTensorStack(*values)}, batch_size=rows)
+
+
+@case()
+def large_values_are_their_readers_own(kit):
+    tq.kv_batch_put(keys(20), "p", images(20))
+    first = tq.kv_batch_get(keys(20), "p")
+    second = tq.kv_batch_get(keys(20), "p")
+    for image in first["image"].tolist():
+        image["pixels"][::5000] = -1
+    check(second, images(20), range(20))
+    check(tq.kv_batch_get(["k7", "k3"], "p"), images(20), [7, 3])
+    tq.kv_clear(keys(20), "p")
+    tq.kv_batch_put(keys(20), "p", images(20, 1))
+    check(tq.kv_batch_get(keys(20), "p"), images(20, 1), range(20))
+    check(second, images(20), range(20))
+    assert first["image"].tolist()[4]["pixels"][5000] == -1
+    # What was written to is put again as it is now.
+    tq.kv_batch_put(keys(20, "w"), "p", first)
+    again = tq.kv_batch_get(["w4"], "p")["image"].tolist()[0]["pixels"]
+    assert again[5000] == -1
+    assert again[5001] == 4
+
+
+@case()
+def memory_of_large_values_is_used_again(kit):
+    # Together 20 times 40 MiB, which is more than any of the systems is given here.
+    for value in range(20):
+        tq.kv_batch_put(keys(20), "p", images(20, value))
+        got = tq.kv_batch_get(keys(20), "p")
+        got["image"].tolist()[3]["pixels"][:] = -1
+        check(tq.kv_batch_get(keys(20), "p"), images(20, value), range(20))
+        tq.kv_clear(keys(20), "p")
+
+
+def _sum_of_images(partition, names):
+    return float(sum(image["pixels"].sum() for image in tq.kv_batch_get(names, partition)["image"]))
+
+
+@case(GUESTS)
+def other_processes_read_large_values(kit):
+    tq.kv_batch_put(keys(20), "p", images(20))
+    kept = tq.kv_batch_get(keys(20), "p")["image"].tolist()
+    for image in kept:
+        image["pixels"].zero_()
+    assert kit.guest(_sum_of_images, "p", keys(20)) == sum(range(20)) * (1 << 19)
+
+
 @case()
 def cleared_samples_are_gone(kit):
     put = everything()

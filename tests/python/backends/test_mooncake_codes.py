@@ -22,6 +22,10 @@ from transfer_queue.storage.clients.mooncake_settings import MooncakeSettings, m
 CONFIG = {"metadata_server": "127.0.0.1:1", "master_server_address": "127.0.0.1:2"}
 
 
+def landing_in(loan, arrived):
+    return Landing(lambda: loan, arrived, None)
+
+
 class Store:
     """Keeps bytes; ``answer`` may change the code of a key, and so whether it is stored."""
 
@@ -200,7 +204,7 @@ def test_objects_of_several_calls_arrive_each_once(client, monkeypatch):
     reads = put_objects(client, 9, 1024)
     loan = client.region.loan(9 * 1024)
     arrived = []
-    client.read_objects(reads, Landing(loan, arrived.extend, None))
+    client.read_objects(reads, landing_in(loan, arrived.extend))
     assert sorted(arrived) == list(range(9))
     assert bytes(loan.buffer) == b"".join(bytes([number]) * 1024 for number in range(9))
 
@@ -227,7 +231,7 @@ def test_a_call_that_goes_on_after_another_failed_keeps_its_memory(client, monke
     loan = client.region.loan(6 * 1024)
     offset = loan.offset
     with pytest.raises(StorageKeyNotFoundError, match="object 0"):
-        client.read_objects(reads, Landing(loan, lambda numbers: None, None))
+        client.read_objects(reads, landing_in(loan, lambda numbers: None))
     # Somebody else's bytes must not lie where the other call still writes to.
     del loan
     gc.collect()
@@ -337,7 +341,7 @@ def test_objects_and_ranges_by_way_of_the_staging_buffer(staged):
     loan = staged.region.loan(9 * 1024)
     loan.buffer[:] = bytes([255]) * (9 * 1024)
     arrived = []
-    staged.read_objects(reads, Landing(loan, arrived.extend, None))
+    staged.read_objects(reads, landing_in(loan, arrived.extend))
     assert sorted(arrived) == list(range(9))
     for number, read in enumerate(reads):
         found = bytes(loan.buffer[read.at : read.at + 1024])

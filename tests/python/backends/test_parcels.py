@@ -1,6 +1,9 @@
 """Batches as few large objects: how many, which bytes are read, and what failures do."""
 
+import gc
 import threading
+import time
+from pathlib import Path
 
 import memory_backend  # noqa: F401 - registers the backend
 import pytest
@@ -8,6 +11,7 @@ import torch
 from tensordict import NonTensorStack, TensorDict
 
 import transfer_queue
+from transfer_queue import _core
 from transfer_queue.errors import CorruptBufferError, StorageKeyNotFoundError, UnavailableError
 
 
@@ -19,10 +23,21 @@ def tq():
     transfer_queue.close()
 
 
-@pytest.fixture(params=["fetched", "local"])
+@pytest.fixture(params=["fetched", "local", "mapped"])
 def store(tq, request):
     client = tq.get_client().storage_manager.storage_client
     client.is_local = request.param == "local"
+    client.is_mapped = request.param == "mapped"
+    if client.is_mapped:
+        client.mapped = _core.MappedFiles(Path("/proc/self/comm").read_text().strip())
+    return client
+
+
+@pytest.fixture
+def mapped(tq):
+    client = tq.get_client().storage_manager.storage_client
+    client.is_mapped = True
+    client.mapped = _core.MappedFiles(Path("/proc/self/comm").read_text().strip())
     return client
 
 
@@ -276,3 +291,114 @@ def test_texts_that_did_not_arrive_whole_are_made_from_the_second_reading(tq, st
     store.spoil = spoil
     assert tq.kv_batch_get(keys(100), "p")["t"].tolist() == texts
     assert spoilt
+
+
+def images(rows, bytes_each=3 << 20):
+    """Packed buffers that fill several objects."""
+    values = [
+        {"pixels": torch.full((bytes_each // 4,), float(row)), "number": row} for row in range(rows)
+    ]
+    return batch(rows, image=NonTensorStack(*values), s=torch.ones(rows))
+
+
+def in_files(store):
+    return store.files.usage()[0]
+
+
+def wait_until(holds):
+    """What is let go is let go by another thread."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        gc.collect()
+        time.sleep(0.01)
+
+
+def check_images(got, rows):
+    found = got["image"].tolist()
+    assert [image["number"] for image in found] == list(rows)
+    for row, image in zip(rows, found, strict=True):
+        assert (image["pixels"] == row).all()
+
+
+def test_large_objects_stay_where_they_are_while_they_are_used(tq, mapped):
+    tq.kv_batch_put(keys(12), "p", images(12))
+    got = tq.kv_batch_get(keys(12), "p")
+    check_images(got, range(12))
+    # The images are not copied, and what is small is.
+    assert in_files(mapped) >= 12 * (3 << 20)
+    assert mapped.region.usage()[0] < 1 << 20
+    del got
+    wait_until(lambda: in_files(mapped) == 0)
+
+
+def test_what_is_written_to_objects_in_place_stays_private(tq, mapped):
+    tq.kv_batch_put(keys(12), "p", images(12))
+    first = tq.kv_batch_get(keys(12), "p")
+    for image in first["image"].tolist():
+        image["pixels"][:7] = -1
+    check_images(tq.kv_batch_get(keys(12), "p"), range(12))
+    del first, image
+    wait_until(lambda: in_files(mapped) == 0)
+    # The same memory again, whose written pages were reverted.
+    for _ in range(3):
+        check_images(tq.kv_batch_get(keys(12), "p"), range(12))
+
+
+def test_any_rows_of_objects_in_place(tq, mapped):
+    tq.kv_batch_put(keys(12), "p", images(12))
+    for rows in ([11], [5, 4, 0], [7, 7, 1, 7], range(3, 9)):
+        check_images(tq.kv_batch_get([f"k{row}" for row in rows], "p"), rows)
+
+
+def test_rows_of_several_puts_in_place_and_copied(tq, mapped):
+    tq.kv_batch_put(keys(12), "p", images(12))
+    tq.kv_batch_put(["small"], "p", images(1, 64))
+    tq.kv_batch_put(["large"], "p", images(1))
+    names = ["k3", "small", "k11", "large"]
+    check_images(tq.kv_batch_get(names, "p"), [3, 0, 11, 0])
+    tensors = torch.rand(4, 1 << 19)
+    tq.kv_batch_put(["k1", "k2", "k3", "k4"], "p", batch(4, x=tensors, y=tensors.repeat(1, 4)))
+    got = tq.kv_batch_get(["k1", "k2", "k3", "k4"], "p")
+    check_images(got, range(1, 5))
+    assert torch.equal(torch.stack(got["x"].unbind()), tensors)
+    assert torch.equal(torch.stack(got["y"].unbind()), tensors.repeat(1, 4))
+
+
+def test_wrong_objects_in_place_are_read_again_and_copied(tq, mapped):
+    tq.kv_batch_put(keys(12), "p", images(12))
+    spoiled = []
+
+    def spoil(read, target):
+        if read.length > 4 << 20 and not spoiled:
+            target[len(target) // 2] ^= 1
+            spoiled.append(read)
+
+    mapped.spoil = spoil
+    got = tq.kv_batch_get(keys(12), "p")
+    check_images(got, range(12))
+    assert len(spoiled) == 1
+    assert in_files(mapped) == 0
+    assert mapped.region.usage()[0] > 12 * (3 << 20)
+    mapped.spoil = lambda read, target: target.fill(7)
+    with pytest.raises(CorruptBufferError):
+        tq.kv_batch_get(keys(12), "p")
+
+
+def test_buffers_elsewhere_are_copied(tq, mapped):
+    tq.kv_batch_put(keys(12), "p", images(12))
+    mapped.mapped = _core.MappedFiles("no such program")
+    got = tq.kv_batch_get(keys(12), "p")
+    check_images(got, range(12))
+    assert mapped.region.usage()[0] > 12 * (3 << 20)
+
+
+def test_files_go_while_buffers_in_them_are_let_go(tq, mapped):
+    tq.kv_batch_put(keys(12), "p", images(12))
+    for _ in range(20):
+        mapped.mapped = _core.MappedFiles(Path("/proc/self/comm").read_text().strip())
+        got = tq.kv_batch_get(keys(12), "p")
+        del got
+        # Its threads end here, and need the interpreter for what they let go.
+        mapped.mapped = None
+    wait_until(lambda: in_files(mapped) == 0)

@@ -61,6 +61,14 @@ impl PlannedBatch {
         Ok(())
     }
 
+    /// The header and the frames of one of these values.
+    pub(crate) fn parts(&self, value: &PlannedValue) -> (&[u8], &[PyFrame]) {
+        (
+            &self.headers[value.header.clone()],
+            &self.frames[value.frames.clone()],
+        )
+    }
+
     /// One of these values with the buffer that it is to be written to.
     pub(crate) fn slot<'a>(
         &'a self,
@@ -68,10 +76,11 @@ impl PlannedBatch {
         buffer: &'a mut [u8],
         checksum: bool,
     ) -> Slot<'a, PyFrame> {
+        let (header, frames) = self.parts(value);
         Slot {
             plan: value.plan,
-            header: &self.headers[value.header.clone()],
-            frames: &self.frames[value.frames.clone()],
+            header,
+            frames,
             buffer,
             checksum,
             empty: false,

@@ -1,62 +1,86 @@
 //! `_core.StoredGet`: samples whose payload lies in a storage backend, object by object on its way
 //! in; then delivered as any other get.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyMemoryView, PyTuple};
-use tq_arena::Lease;
+use tq_arena::{Lease, SegmentRange};
 use tq_codec::checksum::block as checksum_of;
-use tq_codec::{Stores, parallel};
+use tq_codec::parallel;
 use tq_engine::{Fetch, Landing, StoredBatch, StoredRead};
 use tq_proto::{Error, ErrorKind, Parcel};
-use tq_storage::{ColumnDescription, ColumnRead, copy_bytes};
+use tq_storage::{ColumnDescription, ColumnRead};
 
 use super::arguments::{field_names, global_indexes, texts};
 use super::arriving::Arriving;
 use super::class::Engine;
 use super::region::{Region, RegionLoan, view};
 use super::result::{Columns, ReadColumn};
+use super::taking::{Kept, KeptObjects, MappedFiles};
 use crate::errors::{OrRaise, raise};
 use crate::fence::OwnedBytes;
 
 /// A get whose rows are found but not fetched.
 #[pyclass(frozen, module = "transfer_queue._core")]
 pub(crate) struct StoredGet {
-    batch: StoredBatch,
-    landing: Landing,
-    /// Where the memory of each parcel begins in the loan, and where the loan ends.
-    starts: Vec<u64>,
+    pub(super) batch: StoredBatch,
+    pub(super) landing: Landing,
+    places: Places,
     rows: usize,
     missing: Vec<String>,
     allow_pickle: bool,
     /// What was made early; of backends that bring objects piece by piece only.
     arriving: OnceLock<Arriving>,
+    means: OnceLock<Means>,
     landed: Mutex<Option<Landed>>,
+    pub(super) kept: Mutex<Kept>,
+}
+
+/// What a get is carried out with.
+pub(super) struct Means {
+    region: Py<Region>,
+    pub(super) mapped: Option<Py<MappedFiles>>,
 }
 
 struct Landed {
-    region: Py<Region>,
     loan: RegionLoan,
     bytes: OwnedBytes,
 }
 
-/// A block of an object that lies in this host's memory, and where it goes.
-struct Copy<'a> {
-    fetch: usize,
-    from: &'a [u8],
-    to: &'a mut [u8],
-    checksum: u64,
+/// Where the memory of each parcel lies in the loan: last that of parcels which may be used in place,
+/// so that it need not be lent.
+struct Places {
+    /// The parcels, in the order of their memory.
+    order: Vec<usize>,
+    /// Where the memory of each parcel begins.
+    starts: Vec<u64>,
+    /// Where that of parcels ends which may not be used in place, and where all ends.
+    ends: (u64, u64),
 }
 
-impl Copy<'_> {
-    /// Whether the block is what was put.
-    fn make(&mut self, stores: Stores) -> bool {
-        // In this order: the block is read from memory once, and from the cache the second time.
-        let is_whole = checksum_of(self.from) == self.checksum;
-        copy_bytes(self.from, self.to, stores);
-        is_whole
+impl Places {
+    fn new(batch: &StoredBatch, landing: &Landing) -> Self {
+        let usable = batch.usable_in_place();
+        let mut order: Vec<usize> = (0..usable.len()).collect();
+        order.sort_by_key(|parcel| usable[*parcel]);
+        let mut starts = vec![0; order.len()];
+        let (mut copied, mut end) = (0, 0);
+        for parcel in &order {
+            starts[*parcel] = end;
+            // Parcels do not touch, so that each can be held without the others.
+            end = (end + landing.bytes[*parcel] + ALIGN).next_multiple_of(PAGE);
+            if !usable[*parcel] {
+                copied = end;
+            }
+        }
+        Self {
+            order,
+            starts,
+            ends: (copied, end),
+        }
     }
 }
 
@@ -66,8 +90,6 @@ pub(crate) struct DroppedParcels(Vec<Arc<Parcel>>);
 
 const PAGE: u64 = 4096;
 const ALIGN: u64 = 64;
-/// Copies of fewer bytes than this are not worth another thread.
-const SHARED_FROM: u64 = 1 << 20;
 
 #[pymethods]
 impl Engine {
@@ -152,21 +174,16 @@ impl DroppedParcels {
 impl StoredGet {
     fn new(batch: StoredBatch, rows: usize, missing: Vec<String>, allow_pickle: bool) -> Self {
         let landing = Landing::of(&batch);
-        let mut starts = vec![0];
-        let mut end: u64 = 0;
-        for bytes in &landing.bytes {
-            // Parcels do not touch, so that each can be held without the others.
-            end = (end + bytes + ALIGN).next_multiple_of(PAGE);
-            starts.push(end);
-        }
         Self {
+            places: Places::new(&batch, &landing),
+            kept: Mutex::new(Kept::new(&batch)),
             batch,
             landing,
-            starts,
             rows,
             missing,
             allow_pickle,
             arriving: OnceLock::new(),
+            means: OnceLock::new(),
             landed: Mutex::new(None),
         }
     }
@@ -198,20 +215,25 @@ impl StoredGet {
         self.batch.ready.iter().map(ToString::to_string).collect()
     }
 
-    /// Lends memory of `region` for the bytes; the loan, whose buffer `fetches` name parts of.
-    fn land(slf: &Bound<'_, Self>, region: Py<Region>) -> PyResult<Py<RegionLoan>> {
-        let (py, this) = (slf.py(), slf.get());
-        let end = this.starts.last().copied().unwrap_or(0);
-        let held = region.get();
-        let loan = py.detach(|| held.lend(end)).or_raise(py)?;
-        let given = Py::new(py, loan.clone_handle())?;
+    /// With what the get is carried out; once. What is copied goes to memory of `region`; what lies in
+    /// `mapped` files need not be.
+    fn use_means(&self, region: Py<Region>, mapped: Option<Py<MappedFiles>>) {
+        let _ = self.means.set(Means { region, mapped });
+    }
+
+    /// The loan of memory for the bytes, whose buffer `fetches` name parts of; the same each time.
+    pub(super) fn lend(&self, py: Python<'_>) -> PyResult<RegionLoan> {
+        let mut landed = self.landed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(landed) = &*landed {
+            return Ok(landed.loan.clone_handle());
+        }
+        let region = self.means(py)?.region.get();
+        let (copied, all) = self.places.ends;
+        let end = if self.all_kept() { copied } else { all };
+        let loan = py.detach(|| region.lend(end)).or_raise(py)?;
+        let given = loan.clone_handle();
         let bytes = loan.memory().bytes();
-        let mut landed = this.landed.lock().unwrap_or_else(PoisonError::into_inner);
-        *landed = Some(Landed {
-            region,
-            loan,
-            bytes,
-        });
+        *landed = Some(Landed { loan, bytes });
         Ok(given)
     }
 
@@ -255,35 +277,6 @@ impl StoredGet {
         Ok(wrong)
     }
 
-    /// Copies fetches out of buffers over their whole objects, `(number, buffer)`, with up to `threads`
-    /// threads beside the interpreter. Which of them did not bring the bytes that were put.
-    fn take(
-        &self,
-        py: Python<'_>,
-        fetches: Vec<(usize, Bound<'_, PyAny>)>,
-        threads: usize,
-    ) -> PyResult<Vec<usize>> {
-        let mut ends = Vec::with_capacity(fetches.len());
-        for (number, object) in &fetches {
-            let object = OwnedBytes::of_object(object)?;
-            ends.push((*number, self.slot(py, *number)?, object));
-        }
-        let mut wrong = Vec::new();
-        let mut copies = Vec::new();
-        for (number, slot, object) in &mut ends {
-            match self.copies(*number, slot, object.as_slice(py)) {
-                Some(blocks) => copies.extend(blocks),
-                None => wrong.push(*number),
-            }
-        }
-        let total = copies.iter().map(|copy| copy.to.len() as u64).sum();
-        let threads = if total < SHARED_FROM { 1 } else { threads };
-        let stores = Stores::of(total);
-        let make = |mut copy: Copy<'_>| (copy.fetch, copy.make(stores));
-        wrong.extend(py.detach(|| refused(copies, threads, make)));
-        Ok(wrong)
-    }
-
     /// Delivers the columns; once, and after all was fetched and found right. For their form see
     /// `_columns.assemble`.
     fn run<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
@@ -292,17 +285,11 @@ impl StoredGet {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let Some(Landed { region, loan, .. }) = landed else {
-            return Err(raise(
-                py,
-                ErrorKind::Internal,
-                "a get was run before it landed",
-            ));
-        };
-        let region = region.get();
+        let region = self.means(py)?.region.get();
         let delivered = py
             .detach(|| {
-                let leases = self.commit(&loan)?;
+                let loan = landed.as_ref().map(|landed| &landed.loan);
+                let leases = self.commit(loan)?;
                 let columns = self.batch.columns.iter().enumerate();
                 columns
                     .map(|(number, column)| {
@@ -323,13 +310,24 @@ impl StoredGet {
 }
 
 impl StoredGet {
+    pub(super) fn means(&self, py: Python<'_>) -> PyResult<&Means> {
+        let early = "a get was carried out before it was said with what";
+        (self.means.get()).ok_or_else(|| raise(py, ErrorKind::Internal, early))
+    }
+
+    /// Forgets the loan, whose content is not to be used.
+    pub(super) fn start_again(&self) {
+        let mut landed = self.landed.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(landed.take());
+    }
+
     /// Where a fetch goes in the loan.
     fn place(&self, fetch: &Fetch) -> Range<u64> {
-        let start = self.starts[fetch.parcel] + fetch.at;
+        let start = self.places.starts[fetch.parcel] + fetch.at;
         start..start + (fetch.bytes.end - fetch.bytes.start)
     }
 
-    fn slot(&self, py: Python<'_>, number: usize) -> PyResult<OwnedBytes> {
+    pub(super) fn slot(&self, py: Python<'_>, number: usize) -> PyResult<OwnedBytes> {
         let landed = self.landed.lock().unwrap_or_else(PoisonError::into_inner);
         let fetch = self.landing.fetches.get(number);
         let slot = landed.as_ref().zip(fetch).and_then(|(landed, fetch)| {
@@ -365,29 +363,8 @@ impl StoredGet {
             .filter_map(|number| self.landing.fetches.get(*number))
             .map(|fetch| self.place(fetch));
         self.arriving
-            .get_or_init(|| Arriving::new(&self.batch.columns, &self.landing, &self.starts))
+            .get_or_init(|| Arriving::new(&self.batch.columns, &self.landing, &self.places.starts))
             .make(py, places, &bytes, threads)
-    }
-
-    /// The blocks of a fetch on their way from `object` to `slot`; `None` where one lacks bytes.
-    fn copies<'a>(
-        &self,
-        number: usize,
-        slot: &'a mut OwnedBytes,
-        object: &'a [u8],
-    ) -> Option<Vec<Copy<'a>>> {
-        let (block, checksums) = self.blocks(number)?;
-        let bytes = &self.landing.fetches.get(number)?.bytes;
-        let from = object.get(bytes.start as usize..bytes.end as usize)?;
-        let to = slot.as_mut_slice()?;
-        let blocks = from.chunks(block).zip(to.chunks_mut(block)).zip(checksums);
-        let copy = |((from, to), checksum): ((&'a [u8], &'a mut [u8]), &u64)| Copy {
-            fetch: number,
-            from,
-            to,
-            checksum: *checksum,
-        };
-        Some(blocks.map(copy).collect())
     }
 
     fn is_whole(&self, number: usize, bytes: &[u8]) -> bool {
@@ -401,7 +378,7 @@ impl StoredGet {
     }
 
     /// Bytes of a block of a fetch, and the checksum of each; `None` where there are fewer.
-    fn blocks(&self, number: usize) -> Option<(usize, &[u64])> {
+    pub(super) fn blocks(&self, number: usize) -> Option<(usize, &[u64])> {
         let fetch = self.landing.fetches.get(number)?;
         let parcel = &self.batch.parcels[fetch.parcel];
         let count = (fetch.bytes.end - fetch.bytes.start).div_ceil(parcel.block) as usize;
@@ -409,65 +386,89 @@ impl StoredGet {
         Some((parcel.block as usize, checksums))
     }
 
-    /// A lease on the memory of each parcel; none for one without bytes.
-    fn commit(&self, loan: &RegionLoan) -> tq_proto::Result<Vec<Option<Lease>>> {
+    /// What each parcel is held by.
+    fn commit(&self, loan: Option<&RegionLoan>) -> tq_proto::Result<Vec<Held>> {
         let mut cuts = Vec::new();
-        let mut kept = Vec::new();
-        for (start, bytes) in self.starts.iter().zip(&self.landing.bytes) {
-            if *start > 0 {
-                cuts.push(*start);
+        let mut copied = vec![None; self.places.order.len()];
+        let end = loan.map_or(0, |loan| loan.memory().bytes().len() as u64);
+        for parcel in &self.places.order {
+            let (start, bytes) = (self.places.starts[*parcel], self.landing.bytes[*parcel]);
+            if bytes == 0 || start + bytes > end {
+                continue;
             }
-            kept.push((*bytes > 0).then_some(cuts.len()));
-            if *bytes > 0 {
-                cuts.push(start + bytes.next_multiple_of(ALIGN));
+            if start > 0 {
+                cuts.push(start);
             }
+            copied[*parcel] = Some(cuts.len());
+            cuts.push(start + bytes.next_multiple_of(ALIGN));
         }
-        // A parcel without bytes ends where the next begins.
-        cuts.dedup();
-        let leases = loan.memory().commit(&cuts).map_err(|error| {
+        let leases = loan.map(|loan| loan.memory().commit(&cuts)).transpose();
+        let leases = leases.map_err(|error| {
             Error::new(ErrorKind::Internal, "what was fetched cannot be kept").caused_by(error)
         })?;
-        let mut leases: Vec<_> = leases.into_iter().map(Some).collect();
-        let lease = |place: Option<usize>| place.and_then(|at| leases.get_mut(at)?.take());
-        Ok(kept.into_iter().map(lease).collect())
+        let mut leases: Vec<_> = leases.into_iter().flatten().map(Some).collect();
+        let kept = self.take_kept().into_iter();
+        let held = |(kept, copied): (Option<KeptObjects>, Option<usize>)| match kept {
+            Some(objects) => Held::InPlace(objects),
+            None => Held::Copied(copied.and_then(|at| leases.get_mut(at)?.take())),
+        };
+        Ok(kept.zip(copied).map(held).collect())
     }
 
-    fn column(
-        &self,
-        column: &StoredRead,
-        leases: &[Option<Lease>],
-    ) -> tq_proto::Result<ColumnRead> {
-        let places = self.landing.places(column);
-        let lost = || Error::new(ErrorKind::Internal, "rows were fetched to nowhere");
+    fn column(&self, column: &StoredRead, parcels: &[Held]) -> tq_proto::Result<ColumnRead> {
         let mut description = ColumnDescription {
             field: column.field.clone(),
             parts: column.parts.clone(),
             spans: Vec::new(),
             runs: Vec::new(),
         };
-        let mut held: Vec<Lease> = Vec::new();
-        let mut used = vec![false; leases.len()];
-        for (parcel, at, bytes) in places.ok_or_else(lost)? {
-            let lease = leases
-                .get(parcel)
-                .and_then(Option::as_ref)
-                .ok_or_else(lost)?;
-            let mut range = lease.range();
-            used[parcel] = true;
-            (range.offset, range.len) = (range.offset + at, bytes);
-            description.runs.push(range);
+        let mut held: BTreeMap<SegmentRange, &Lease> = BTreeMap::new();
+        let lost = || Error::new(ErrorKind::Internal, "rows were fetched to nowhere");
+        for run in &column.runs {
+            let number = run.parcel as usize;
+            let place = self.landing.place(run).ok_or_else(lost)?;
+            match parcels.get(number).ok_or_else(lost)? {
+                Held::Copied(lease) => {
+                    let lease = lease.as_ref().ok_or_else(lost)?;
+                    held.insert(lease.range(), lease);
+                    description.runs.push(part_of(lease, place, run.bytes));
+                }
+                Held::InPlace(objects) => {
+                    for part in run.by_object(&self.batch.parcels[number]) {
+                        let lease = objects.get(&part.object).ok_or_else(lost)?;
+                        held.insert(lease.range(), lease);
+                        description
+                            .runs
+                            .push(part_of(lease, part.offset, part.bytes));
+                    }
+                }
+            }
         }
-        for (lease, _) in leases.iter().zip(used).filter(|(_, used)| *used) {
-            let lease = lease.as_ref().ok_or_else(lost)?;
-            description.spans.push(lease.range());
-            held.push(lease.clone());
-        }
+        description.spans = held.keys().copied().collect();
+        let held = held.into_values().cloned().collect();
         ColumnRead::from_description(description, held, self.rows)
     }
 }
 
+/// What a parcel is held by.
+enum Held {
+    /// The memory that it landed in; none where it has no bytes.
+    Copied(Option<Lease>),
+    /// Its objects, where they are.
+    InPlace(KeptObjects),
+}
+
+fn part_of(lease: &Lease, offset: u64, bytes: u64) -> SegmentRange {
+    let range = lease.range();
+    SegmentRange {
+        offset: range.offset + offset,
+        len: bytes,
+        ..range
+    }
+}
+
 /// Fetches of which a job says no, ascending and each once, found by up to `threads` threads.
-fn refused<J: Send>(
+pub(super) fn refused<J: Send>(
     jobs: Vec<J>,
     threads: usize,
     work: impl Fn(J) -> (usize, bool) + Sync,

@@ -13,8 +13,10 @@
 //! | [`fill`] | their bytes into the loaned memory, in parallel |
 //! | [`result`] | columns that were read, as tensors and values |
 //! | [`packing`] | columns written object by object for a storage backend |
+//! | [`writing`] | ... and their checksums along with it |
 //! | [`fetching`] | samples on their way in from a storage backend |
 //! | [`arriving`] | ... of which those that are whole are made into values |
+//! | [`taking`] | objects in this host's memory, copied or used where they are |
 //! | [`region`] | memory that a storage backend's client reads from and writes to |
 //! | [`schema`] | fields that a backend has stored in its own way |
 //! | [`batches`] | metadata and statuses, column by column |
@@ -46,5 +48,7 @@ mod schema;
 mod selection;
 mod source;
 mod tags;
+pub(crate) mod taking;
 pub(crate) mod unit;
 pub(crate) mod waiting;
+mod writing;

@@ -4,10 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use tq_codec::checksum::block as checksum_of;
-use tq_codec::{FrameSource, Stores, write_value};
+use tq_codec::Stores;
 use tq_controller::Tags;
-use tq_engine::layout::{ObjectLayout, ObjectPiece};
 use tq_engine::{ColumnBytes, ColumnPlace, ParcelLayout, StoredPut, lay_out};
 use tq_proto::{Error, ErrorKind, Result};
 use tq_storage::ColumnPlan;
@@ -17,6 +15,7 @@ use super::class::Engine;
 use super::receipts;
 use super::source::{self, Column, ColumnSource};
 use super::tags::{TagReader, TagWriter};
+use super::writing::{Source, write_object};
 use crate::errors::{OrRaise, raise};
 use crate::fence::OwnedBytes;
 
@@ -33,12 +32,6 @@ pub(crate) struct PackedPut {
     allow_pickle: bool,
     /// The checksums of each object's blocks, once it is written.
     checksums: Mutex<Vec<Option<Vec<u64>>>>,
-}
-
-struct Source {
-    source: ColumnSource,
-    /// Where each frame starts in the column; of columns of frames only.
-    starts: Vec<u64>,
 }
 
 #[pymethods]
@@ -106,8 +99,16 @@ impl PackedPut {
         self.objects.iter().map(bytes).collect()
     }
 
-    /// Writes object `number` to the start of `target`, beside the interpreter.
-    fn write(&self, py: Python<'_>, number: usize, target: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// Writes object `number` to the start of `target`, beside the interpreter; past the cache where it
+    /// is `streamed`.
+    #[pyo3(signature = (number, target, *, streamed=false))]
+    fn write(
+        &self,
+        py: Python<'_>,
+        number: usize,
+        target: &Bound<'_, PyAny>,
+        streamed: bool,
+    ) -> PyResult<()> {
         let wrong = |message: String| raise(py, ErrorKind::InvalidArgument, message);
         let Some((parcel, object)) = self.objects.get(number).copied() else {
             return Err(wrong(format!("there is no object {number}")));
@@ -128,9 +129,12 @@ impl PackedPut {
         let Some(out) = slot.as_mut_slice() else {
             return Err(wrong("the buffer is read-only".to_owned()));
         };
-        let digests = py
-            .detach(|| write_object(&self.sources, object, block, out))
-            .or_raise(py)?;
+        let stores = if streamed {
+            Stores::Streamed
+        } else {
+            Stores::Cached
+        };
+        let digests = py.detach(|| write_object(&self.sources, object, block, out, stores));
         let mut checksums = self
             .checksums
             .lock()
@@ -266,116 +270,4 @@ fn not_written(parcel: usize) -> Error {
         ErrorKind::Internal,
         format!("parcel {parcel} was not written before it was published"),
     )
-}
-
-impl Source {
-    fn new(source: ColumnSource) -> Self {
-        let starts = match &source {
-            ColumnSource::Frames(frames) => frames
-                .iter()
-                .scan(0, |end, frame| {
-                    let start = *end;
-                    *end += frame.len();
-                    Some(start)
-                })
-                .collect(),
-            ColumnSource::Objects(..) => Vec::new(),
-        };
-        Self { source, starts }
-    }
-}
-
-/// What is written at a time, so that it is still in the cache when its checksum is computed.
-const STEP: u64 = 256 << 10;
-
-/// Writes an object; returns the checksums of its blocks.
-fn write_object(
-    sources: &[Source],
-    object: &ObjectLayout,
-    block: u64,
-    out: &mut [u8],
-) -> Result<Vec<u64>> {
-    let mut hashing = Hashing {
-        block: block as usize,
-        done: 0,
-        digests: Vec::new(),
-    };
-    let mut end = 0;
-    for piece in &object.pieces {
-        let at = piece.at as usize;
-        out[end..at].fill(0);
-        write_piece(&sources[piece.column], piece, at, out, &mut hashing)?;
-        end = at + (piece.bytes.end - piece.bytes.start) as usize;
-    }
-    hashing.finish(&out[..end]);
-    Ok(hashing.digests)
-}
-
-fn write_piece(
-    source: &Source,
-    piece: &ObjectPiece,
-    at: usize,
-    out: &mut [u8],
-    hashing: &mut Hashing,
-) -> Result<()> {
-    let mut at = at;
-    match &source.source {
-        ColumnSource::Frames(frames) => {
-            let mut from = piece.bytes.start;
-            let first = source.starts.partition_point(|start| *start <= from);
-            let mut frame = first.saturating_sub(1);
-            while from < piece.bytes.end && frame < frames.len() {
-                let offset = from - source.starts[frame];
-                let left = frames[frame].len() - offset;
-                let len = left.min(piece.bytes.end - from).min(STEP);
-                if len > 0 {
-                    let to = at + len as usize;
-                    // Hashed right afterwards, so in the cache.
-                    frames[frame].copy_range(offset, &mut out[at..to], Stores::Cached);
-                    (at, from) = (to, from + len);
-                    hashing.filled(&out[..at]);
-                }
-                if len == left {
-                    frame += 1;
-                }
-            }
-        }
-        ColumnSource::Objects(batch, row_sizes) => {
-            for row in piece.rows.clone() {
-                let value = &batch.values[row];
-                let (packed, to) = (value.plan.total_len as usize, at + row_sizes[row] as usize);
-                // No checksum of its own: all bytes of the object are under one.
-                write_value(batch.slot(value, &mut out[at..at + packed], false))?;
-                out[at + packed..to].fill(0);
-                at = to;
-                hashing.filled(&out[..at]);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Checksums of an object that is being written from its start on.
-struct Hashing {
-    block: usize,
-    done: usize,
-    digests: Vec<u64>,
-}
-
-impl Hashing {
-    fn filled(&mut self, written: &[u8]) {
-        while self.done + self.block <= written.len() {
-            let end = self.done + self.block;
-            self.digests.push(checksum_of(&written[self.done..end]));
-            self.done = end;
-        }
-    }
-
-    fn finish(&mut self, written: &[u8]) {
-        self.filled(written);
-        if self.done < written.len() {
-            self.digests.push(checksum_of(&written[self.done..]));
-            self.done = written.len();
-        }
-    }
 }

@@ -109,16 +109,22 @@ class Landing(NamedTuple):
     """Where what is read goes.
 
     Attributes:
-        loan: memory of the client's region, of which reads name parts.
+        lend: gives :attr:`loan`.
         arrived: called, in any thread, with the numbers of reads whose bytes are there; checks
             them.
         take: called instead, in any thread, with ``(number, buffer)`` of reads whose whole object
-            is a buffer in this host's memory; copies and checks them.
+            is a buffer in this host's memory; copies and checks them, or checks them where they are
+            (see :attr:`ObjectClient.mapped`).
     """
 
-    loan: _core.RegionLoan
+    lend: Callable[[], _core.RegionLoan]
     arrived: Callable[[list[int]], None]
     take: Callable[[list[tuple[int, Any]]], None]
+
+    @property
+    def loan(self) -> _core.RegionLoan:
+        """Memory of the client's region, of which reads name parts; the same each time."""
+        return self.lend()
 
 
 class ObjectClient(StorageKVClient):
@@ -126,9 +132,14 @@ class ObjectClient(StorageKVClient):
 
     Attributes:
         region: memory for objects on their way.
+        mapped: the files in which objects may stay while a batch is used, if there are any.
+        writes_in_place: whether ``write`` fills the memory in which objects stay, and not memory
+            that they are sent from at once; then it bypasses the cache.
     """
 
     region: _core.Region
+    mapped: _core.MappedFiles | None = None
+    writes_in_place: ClassVar[bool] = False
 
     @abstractmethod
     def write_objects(self, keys: list[str], sizes: list[int], write: WriteObject) -> None:

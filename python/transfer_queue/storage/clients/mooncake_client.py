@@ -164,13 +164,14 @@ class MooncakeStoreClient(ObjectClient):
             UnavailableError: the store does not answer; the message names what is not read.
             DeadlineExceededError: not all were read in time.
         """
-        self._register(landing.loan)
+        loan = landing.loan
+        self._register(loan)
         patience = Patience()
 
         def fetch(numbers: list[int]) -> list[int]:
             patience.check()
             # A call that is still under way when another has failed keeps the loan to itself.
-            base = _address(landing.loan)
+            base = _address(loan)
             chosen = [reads[number] for number in numbers]
             if chosen[0].is_whole:
                 self._batch_get_into_with_retry(

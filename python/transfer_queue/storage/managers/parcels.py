@@ -12,6 +12,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from tensordict import TensorDict
@@ -115,7 +116,8 @@ class Parcels:
         try:
             if keys:
                 sizes = [size for _, _, size in objects]
-                self._client.write_objects(keys, sizes, packed.write)
+                write = partial(packed.write, streamed=self._client.writes_in_place)
+                self._client.write_objects(keys, sizes, write)
             published = publish(packed, parcels)
         except BaseException:
             left = self._delete(keys)
@@ -170,7 +172,7 @@ class Parcels:
 
     def _fetch(self, planned: _core.StoredGet) -> None:
         reads = [ObjectRead(*read) for read in planned.fetches]
-        loan = planned.land(self._client.region)
+        planned.use_means(self._client.region, self._client.mapped)
         left = list(range(len(reads)))
         for attempt in range(_REREADS + 1):
             wrong: list[int] = []
@@ -191,7 +193,7 @@ class Parcels:
 
             if numbers:
                 chosen = reads if len(numbers) == len(reads) else [reads[one] for one in numbers]
-                self._client.read_objects(chosen, Landing(loan, arrived, take))
+                self._client.read_objects(chosen, Landing(planned.lend, arrived, take))
             if not wrong:
                 return
             left = sorted(wrong)
