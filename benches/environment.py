@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from pathlib import Path
 
 __all__ = ["environment_of", "machine_name"]
@@ -25,6 +26,11 @@ print(json.dumps(found))
 """
 
 
+#: A machine of which a smaller share is busy is at rest.
+_SETTLED = 0.1
+_SETTLE_SECONDS = 60
+
+
 def environment_of(interpreters: dict[str, Path]) -> dict[str, object]:
     """Machine, kernel, load, and the versions that each interpreter would import."""
     return {
@@ -36,6 +42,34 @@ def environment_of(interpreters: dict[str, Path]) -> dict[str, object]:
         "load_before": round(os.getloadavg()[0], 1),
         "versions": {name: _versions(python) for name, python in interpreters.items()},
     }
+
+
+def settle() -> float:
+    """Waits until what came before has left the machine, a minute at most; the share of its cores
+    that is still busy. Gigabytes that were just installed are written to the disk for a while, and
+    would disturb whichever system is measured first.
+    """
+    os.sync()
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while True:
+        busy = _busy_share()
+        if busy < _SETTLED or time.monotonic() > deadline:
+            return busy
+
+
+def _busy_share() -> float:
+    """Of the cores in the next two seconds."""
+    idle, total = _ticks()
+    time.sleep(2)
+    idle_then, total_then = _ticks()
+    return 1 - (idle_then - idle) / max(total_then - total, 1)
+
+
+def _ticks() -> tuple[int, int]:
+    """Idle ones and all, of all cores (proc_stat(5))."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    # Waiting for a disk leaves a core free.
+    return fields[3] + fields[4], sum(fields)
 
 
 def machine_name() -> str:

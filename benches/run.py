@@ -17,7 +17,7 @@ from typing import Any
 
 from children import run_child
 from compare import compared
-from environment import environment_of, machine_name
+from environment import environment_of, machine_name, settle
 from one_process.scripts import SCRIPTS
 from peers import PEER_REQUIREMENT, Place, places_of
 from report import write_page
@@ -43,6 +43,8 @@ def main() -> None:
     for system in options.systems:
         if places[system].reason:
             print(f"{system}: not set up: {places[system].reason}", flush=True)
+    if options.scale != "smoke":
+        print(f"{settle():.0%} of the cores are busy before the run", flush=True)
     record: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit(),
