@@ -58,7 +58,7 @@ impl GuestArena {
         self.attach_of(segment, file, Some(len))
     }
 
-    /// The same with a file whose length nobody has announced.
+    /// The same with a file that another program made, whose length nobody has announced.
     pub(crate) fn attach_whole(&self, segment: u32, file: OwnedFd) -> Result<(), AttachError> {
         self.attach_of(segment, file, None)
     }
@@ -73,7 +73,7 @@ impl GuestArena {
             return Err(AttachError::ForeignProcess);
         }
         let refused = |source| AttachError::Refused { segment, source };
-        let attached = Segment::attach(file).map_err(refused)?;
+        let attached = Segment::attach(file, announced.is_some()).map_err(refused)?;
         let found = attached.len();
         if let Some(announced) = announced.filter(|announced| *announced != found) {
             return Err(AttachError::Length {

@@ -180,9 +180,9 @@ impl SharedMap {
     }
 
     /// Maps a file that [`SharedMap::create`] of another process made, after a look at whether it is
-    /// one that cannot shrink. Its length is its own word, not anybody's message; a last page that is
-    /// not whole is left out.
-    pub(crate) fn attach(id: u32, file: OwnedFd) -> io::Result<Self> {
+    /// one that cannot shrink. Its length is its own word, not anybody's message. Such a file ends with
+    /// a page; of one that another program made, a last page that is not whole is left out.
+    pub(crate) fn attach(id: u32, file: OwnedFd, is_ours: bool) -> io::Result<Self> {
         let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidInput, what);
         let seals = rustix::fs::fcntl_get_seals(&file)
             .map_err(|_| wrong("it is no memory file that can be sealed"))?;
@@ -191,6 +191,9 @@ impl SharedMap {
         }
         // After the look at the seals: from there on the length stays.
         let len = u64::try_from(rustix::fs::fstat(&file)?.st_size).unwrap_or(0);
+        if is_ours && !len.is_multiple_of(page_bytes()) {
+            return Err(wrong("its length is no multiple of a page"));
+        }
         let len = len / page_bytes() * page_bytes();
         if len == 0 {
             return Err(wrong("it is shorter than a page"));

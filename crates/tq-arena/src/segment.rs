@@ -43,9 +43,10 @@ impl Segment {
         Ok(Self::over(SharedMap::create(next_id(), len)?))
     }
 
-    /// A segment of another process, by its memory file, under a number of this process.
-    pub(crate) fn attach(file: OwnedFd) -> io::Result<Self> {
-        Ok(Self::over(SharedMap::attach(next_id(), file)?))
+    /// A segment of another process, by its memory file, under a number of this process. `is_ours`:
+    /// whether an arena made the file.
+    pub(crate) fn attach(file: OwnedFd, is_ours: bool) -> io::Result<Self> {
+        Ok(Self::over(SharedMap::attach(next_id(), file, is_ours)?))
     }
 
     fn over(shared: SharedMap) -> Self {
@@ -199,7 +200,7 @@ mod tests {
         let page = page_bytes();
         let loan = host.loan(2 * page).unwrap();
         let file = host.segment_file(loan.range().segment).unwrap();
-        let segment = std::sync::Arc::new(Segment::attach(file.file).unwrap());
+        let segment = std::sync::Arc::new(Segment::attach(file.file, true).unwrap());
         let guest = GuestArena::new();
         let file = host.segment_file(loan.range().segment).unwrap();
         guest.attach(0, file.file, file.len).unwrap();
