@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-__all__ = ["environment_of", "machine_name"]
+__all__ = ["environment_of", "machine_name", "settle"]
 
 _DISTRIBUTIONS = ("torch", "tensordict", "numpy", "ray")
 

@@ -27,15 +27,16 @@ def tq():
 def store(tq, request):
     client = tq.get_client().storage_manager.storage_client
     client.is_local = request.param == "local"
-    client.is_mapped = request.param == "mapped"
-    if client.is_mapped:
-        client.mapped = _core.MappedFiles(Path("/proc/self/comm").read_text().strip())
-    return client
+    return in_own_files(client) if request.param == "mapped" else client
 
 
 @pytest.fixture
 def mapped(tq):
-    client = tq.get_client().storage_manager.storage_client
+    return in_own_files(tq.get_client().storage_manager.storage_client)
+
+
+def in_own_files(client):
+    """Has a client hand over objects in memory files of this process, which are mapped again."""
     client.is_mapped = True
     client.mapped = _core.MappedFiles(Path("/proc/self/comm").read_text().strip())
     return client
@@ -396,7 +397,7 @@ def test_buffers_elsewhere_are_copied(tq, mapped):
 def test_files_go_while_buffers_in_them_are_let_go(tq, mapped):
     tq.kv_batch_put(keys(12), "p", images(12))
     for _ in range(20):
-        mapped.mapped = _core.MappedFiles(Path("/proc/self/comm").read_text().strip())
+        in_own_files(mapped)
         got = tq.kv_batch_get(keys(12), "p")
         del got
         # Its threads end here, and need the interpreter for what they let go.

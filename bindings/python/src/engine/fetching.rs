@@ -62,8 +62,8 @@ struct Places {
 }
 
 impl Places {
-    fn new(batch: &StoredBatch, landing: &Landing) -> Self {
-        let usable = batch.usable_in_place();
+    /// `usable`: which parcels may be used in place.
+    fn new(usable: &[bool], landing: &Landing) -> Self {
         let mut order: Vec<usize> = (0..usable.len()).collect();
         order.sort_by_key(|parcel| usable[*parcel]);
         let mut starts = vec![0; order.len()];
@@ -174,9 +174,10 @@ impl DroppedParcels {
 impl StoredGet {
     fn new(batch: StoredBatch, rows: usize, missing: Vec<String>, allow_pickle: bool) -> Self {
         let landing = Landing::of(&batch);
+        let usable = batch.usable_in_place();
         Self {
-            places: Places::new(&batch, &landing),
-            kept: Mutex::new(Kept::new(&batch)),
+            places: Places::new(&usable, &landing),
+            kept: Mutex::new(Kept::new(usable)),
             batch,
             landing,
             rows,
@@ -223,18 +224,19 @@ impl StoredGet {
 
     /// The loan of memory for the bytes, whose buffer `fetches` name parts of; the same each time.
     pub(super) fn lend(&self, py: Python<'_>) -> PyResult<RegionLoan> {
-        let mut landed = self.landed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(landed) = &*landed {
+        let lock = || self.landed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(landed) = &*lock() {
             return Ok(landed.loan.clone_handle());
         }
         let region = self.means(py)?.region.get();
         let (copied, all) = self.places.ends;
         let end = if self.all_kept() { copied } else { all };
+        // Without the lock: who waits for it may hold the interpreter.
         let loan = py.detach(|| region.lend(end)).or_raise(py)?;
-        let given = loan.clone_handle();
         let bytes = loan.memory().bytes();
-        *landed = Some(Landed { loan, bytes });
-        Ok(given)
+        let mut landed = lock();
+        let landed = landed.get_or_insert(Landed { loan, bytes });
+        Ok(landed.loan.clone_handle())
     }
 
     /// What to fetch: `(object key, bytes of the object, where in it, how many, where in the loan)`.
@@ -367,7 +369,8 @@ impl StoredGet {
             .make(py, places, &bytes, threads)
     }
 
-    fn is_whole(&self, number: usize, bytes: &[u8]) -> bool {
+    /// Whether these are the bytes of a fetch that were put.
+    pub(super) fn is_whole(&self, number: usize, bytes: &[u8]) -> bool {
         self.blocks(number).is_some_and(|(block, checksums)| {
             let blocks = bytes.chunks(block);
             blocks.len() == checksums.len()

@@ -10,7 +10,6 @@ use pyo3::prelude::*;
 use tq_arena::Lease;
 use tq_codec::Stores;
 use tq_codec::checksum::block as checksum_of;
-use tq_engine::StoredBatch;
 use tq_proto::{Error, ErrorKind};
 use tq_storage::copy_bytes;
 
@@ -94,35 +93,33 @@ struct Parcel {
 }
 
 impl Kept {
-    pub(super) fn new(batch: &StoredBatch) -> Self {
+    /// `usable`: which parcels may be used where they are.
+    pub(super) fn new(usable: Vec<bool>) -> Self {
         let parcel = |is_usable| Parcel {
             is_usable,
             objects: None,
         };
         Self {
-            parcels: batch.usable_in_place().into_iter().map(parcel).collect(),
+            parcels: usable.into_iter().map(parcel).collect(),
             is_refused: false,
         }
     }
 }
 
 /// A block of an object, and where it goes.
-struct Block<'a> {
+struct Copy<'a> {
     fetch: usize,
     from: &'a [u8],
-    /// `None` for one that stays where it is.
-    to: Option<&'a mut [u8]>,
+    to: &'a mut [u8],
     checksum: u64,
 }
 
-impl Block<'_> {
-    /// Whether it is what was put.
-    fn take(&mut self, stores: Stores) -> bool {
+impl Copy<'_> {
+    /// Whether the block is what was put.
+    fn make(&mut self, stores: Stores) -> bool {
         // In this order: the block is read from memory once, and from the cache the second time.
         let is_whole = checksum_of(self.from) == self.checksum;
-        if let Some(to) = &mut self.to {
-            copy_bytes(self.from, to, stores);
-        }
+        copy_bytes(self.from, self.to, stores);
         is_whole
     }
 }
@@ -154,7 +151,7 @@ impl StoredGet {
             Some(mapped) => self.keep(mapped, given),
             None => (Vec::new(), given),
         };
-        let wrong = self.check(py, &kept, threads);
+        let wrong = self.check(py, kept, threads);
         if !wrong.is_empty() {
             if let Some(mapped) = mapped {
                 mapped.files.forget();
@@ -178,6 +175,10 @@ impl StoredGet {
         if kept.is_refused {
             return (Vec::new(), given);
         }
+        let mut wanted = vec![0; kept.parcels.len()];
+        for fetch in &self.landing.fetches {
+            wanted[fetch.parcel] += 1;
+        }
         let mut by_parcel: BTreeMap<usize, Vec<Given>> = BTreeMap::new();
         let mut left = Vec::new();
         for (number, object) in given {
@@ -193,7 +194,9 @@ impl StoredGet {
         }
         let mut fetched = Vec::new();
         for (parcel, given) in by_parcel {
-            match self.lease(mapped, parcel, &given) {
+            let is_all = given.len() == wanted[parcel];
+            let objects = is_all.then(|| self.lease(mapped, parcel, &given));
+            match objects.flatten() {
                 Some(objects) => {
                     let lease = |(number, _): Given| {
                         let fetch = self.landing.fetches.get(number)?;
@@ -208,13 +211,8 @@ impl StoredGet {
         (fetched, left)
     }
 
-    /// Leases on the objects of a parcel; `None` unless all that is wanted of it can be had so.
+    /// Leases on the objects of a parcel; `None` unless all of them can be had.
     fn lease(&self, mapped: &MappedFiles, parcel: usize, given: &[Given]) -> Option<KeptObjects> {
-        let of_parcel = |fetch: &&tq_engine::Fetch| fetch.parcel == parcel;
-        let wanted = self.landing.fetches.iter().filter(of_parcel).count();
-        if wanted != given.len() {
-            return None;
-        }
         let mut objects = KeptObjects::new();
         for (number, bytes) in given {
             let object = self.landing.fetches.get(*number)?.object;
@@ -233,17 +231,15 @@ impl StoredGet {
 
     /// Which of the fetches that are kept are not what was put. Read where they will be read later, so
     /// that it shows whether these are the bytes that the client meant.
-    fn check(&self, py: Python<'_>, kept: &[(usize, Lease)], threads: usize) -> Vec<usize> {
-        let mut wrong = Vec::new();
-        let mut blocks = Vec::new();
-        for (number, lease) in kept {
-            match self.blocks_of(*number, lease.as_slice(), None) {
-                Some(found) => blocks.extend(found),
-                None => wrong.push(*number),
-            }
-        }
-        wrong.extend(take_all(py, blocks, threads));
-        wrong
+    fn check(&self, py: Python<'_>, kept: Vec<(usize, Lease)>, threads: usize) -> Vec<usize> {
+        let is_whole = |(number, lease): (usize, Lease)| {
+            let bytes = self.bytes_of(number, lease.as_slice());
+            (
+                number,
+                bytes.is_some_and(|bytes| self.is_whole(number, bytes)),
+            )
+        };
+        py.detach(|| refused(kept, threads, is_whole))
     }
 
     /// Copies fetches to their memory; which are not what was put.
@@ -253,41 +249,45 @@ impl StoredGet {
             slots.push(self.slot(py, *number)?);
         }
         let mut wrong = Vec::new();
-        let mut blocks = Vec::new();
+        let mut copies = Vec::new();
         for ((number, object), slot) in given.iter().zip(&mut slots) {
-            match self.blocks_of(*number, object.as_slice(py), Some(slot)) {
-                Some(found) => blocks.extend(found),
+            match self.copies(*number, slot, object.as_slice(py)) {
+                Some(blocks) => copies.extend(blocks),
                 None => wrong.push(*number),
             }
         }
-        wrong.extend(take_all(py, blocks, threads));
+        let total = copies.iter().map(|copy| copy.to.len() as u64).sum();
+        let threads = if total < SHARED_FROM { 1 } else { threads };
+        let stores = Stores::of(total);
+        let make = |mut copy: Copy<'_>| (copy.fetch, copy.make(stores));
+        wrong.extend(py.detach(|| refused(copies, threads, make)));
         Ok(wrong)
     }
 
-    /// The blocks of a fetch of `object`, on their way to `slot` or to stay; `None` where the object
-    /// lacks bytes.
-    fn blocks_of<'a>(
+    /// The blocks of a fetch on their way from `object` to `slot`; `None` where one lacks bytes.
+    fn copies<'a>(
         &self,
         number: usize,
+        slot: &'a mut OwnedBytes,
         object: &'a [u8],
-        slot: Option<&'a mut OwnedBytes>,
-    ) -> Option<Vec<Block<'a>>> {
+    ) -> Option<Vec<Copy<'a>>> {
         let (block, checksums) = self.blocks(number)?;
-        let bytes = &self.landing.fetches.get(number)?.bytes;
-        let from = object
-            .get(bytes.start as usize..bytes.end as usize)?
-            .chunks(block);
-        let mut to = match slot {
-            Some(slot) => Some(slot.as_mut_slice()?.chunks_mut(block)),
-            None => None,
-        };
-        let whole = |(from, checksum): (&'a [u8], &u64)| Block {
+        let from = self.bytes_of(number, object)?;
+        let to = slot.as_mut_slice()?;
+        let blocks = from.chunks(block).zip(to.chunks_mut(block)).zip(checksums);
+        let copy = |((from, to), checksum): ((&'a [u8], &'a mut [u8]), &u64)| Copy {
             fetch: number,
             from,
-            to: to.as_mut().and_then(Iterator::next),
+            to,
             checksum: *checksum,
         };
-        Some(from.zip(checksums).map(whole).collect())
+        Some(blocks.map(copy).collect())
+    }
+
+    /// What a fetch wants of its object; `None` where that is too short.
+    fn bytes_of<'a>(&self, number: usize, object: &'a [u8]) -> Option<&'a [u8]> {
+        let bytes = &self.landing.fetches.get(number)?.bytes;
+        object.get(bytes.start as usize..bytes.end as usize)
     }
 
     /// Whether every parcel that may be used where it is, is.
@@ -315,13 +315,4 @@ impl StoredGet {
         drop(objects);
         self.start_again();
     }
-}
-
-/// Which fetches have blocks that are not what was put.
-fn take_all(py: Python<'_>, blocks: Vec<Block<'_>>, threads: usize) -> Vec<usize> {
-    let total = blocks.iter().map(|block| block.from.len() as u64).sum();
-    let threads = if total < SHARED_FROM { 1 } else { threads };
-    let stores = Stores::of(total);
-    let take = |mut block: Block<'_>| (block.fetch, block.take(stores));
-    py.detach(|| refused(blocks, threads, take))
 }
