@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 __all__ = [
     "TURN_PATIENCE",
+    "Patience",
     "Results",
     "Work",
     "interleaved",
@@ -81,6 +82,29 @@ def interleaved(works: Mapping[str, Work], times: int) -> dict[str, list[float]]
             if turn:
                 seconds[name].append(taken)
     return seconds
+
+
+class Patience:
+    """What is left out because it would take too long, going by what took time before."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self._what = what
+        self._seconds = seconds
+        self._before: tuple[int, float] | None = None
+
+    def took(self, amount: int, seconds: float) -> None:
+        """So much took so many seconds."""
+        self._before = amount, seconds
+
+    def reason(self, amount: int) -> str:
+        """Why so much is left out; empty where it is not."""
+        if self._before is None:
+            return ""
+        before, seconds = self._before
+        expected = seconds * amount / before
+        if expected <= self._seconds:
+            return ""
+        return f"left out: {self._what} would take about {expected:.0f} s"
 
 
 class Results:

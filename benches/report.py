@@ -10,6 +10,7 @@ from typing import Any
 from charts import draw
 from findings import BESIDE, GROUPS, TITLES, Findings, Row
 from one_process_tables import aims, measurements
+from raw_table import beside_raw
 from tables import rate, ratio, short, spread, table, times
 
 __all__ = ["write_page"]
@@ -23,6 +24,12 @@ SECTIONS = (
         "One batch between two processes",
         "The batch is put by one process and got by another; a get counts until a byte of every "
         'page has been read. "copy" is a plain copy of as many bytes into touched memory.',
+    ),
+    (
+        "raw",
+        "A batch through Mooncake, beside Mooncake's own calls",
+        "The raw calls move as many bytes, as objects of 1 MiB, between one registered region of "
+        "each process; what is put has to be packed, too, and what is got checked.",
     ),
     ("fields", "The same bytes as more fields", "One batch of dense rows, cut into fields."),
     ("latency", "One sample of 1 KiB", "One process puts, another gets."),
@@ -71,6 +78,9 @@ def write_page(record: dict[str, Any], folder: Path) -> Path:
         if not rows:
             continue
         parts += [f"## {heading}", text, *pictures.get(scenario, [])]
+        if scenario == "raw":
+            parts.append(beside_raw(findings))
+            continue
         parts += [scenario_table(findings, scenario, rows, group) for group in GROUPS]
     if record["limits"]:
         parts += ["## What the machine can do", limits(record["limits"])]

@@ -66,9 +66,7 @@ def main() -> None:
             record["sessions"][system].append(found)
             write(record, options)
         if "limits" in options.only:
-            # Mooncake's own calls need what its systems need.
-            place = places.get("ours_mooncake", Place())
-            record["limits"].append(script("limits.py", "limits", place)["rows"])
+            record["limits"].append(script("limits.py", "limits", Place())["rows"])
     for name in scripts:
         record["scripts"][name] = alternate(name, places, options)
     if "startup" in options.only:

@@ -5,6 +5,7 @@
 | `memory` | bytes resident per byte stored, after a clear, after many cycles |
 | `rl_step` | the four stages of a training step, text only and with images |
 | `transfer` | put, get and clear of one batch, by kind and size, beside a plain copy |
+| `raw` | a batch through Mooncake beside Mooncake's own calls |
 | `fields` | the same bytes as 1, 8, 32 and 128 fields |
 | `latency` | one small sample |
 | `keys` | many small samples, and calls about their metadata |
@@ -29,6 +30,7 @@ from scenarios import (
     keys,
     latency,
     memory,
+    raw,
     rl_step,
     transfer,
     waiting,
@@ -41,6 +43,7 @@ SCENARIOS: dict[str, Callable[[Session], None]] = {
     "memory": memory.run,
     "rl_step": rl_step.run,
     "transfer": transfer.run,
+    "raw": raw.run,
     "fields": fields.run,
     "latency": latency.run,
     "keys": keys.run,

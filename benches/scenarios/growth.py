@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
+from typing import Any
 
 import torch
-from measure import timed
+from measure import Patience, timed, timed_result
 from session_state import Session
 from tensordict import TensorDict
 from workers import Worker
@@ -16,23 +16,23 @@ __all__ = ["run"]
 BATCH = 1_000
 PARTITION = "growth"
 #: A system that needs longer for its next size than this is not asked for it.
-PATIENCE = 8.0
-#: Puts and gets that are measured at each size.
-TIMES = 7
+LONGEST_GROWTH = 8.0
+#: Puts and gets that are measured at each size: many, as one is over in a millisecond; fewer where
+#: they take more seconds than this.
+TIMES = 41
+LONGEST_MEASURING = 1.0
 
 
 def run(session: Session) -> None:
     held = 0
-    spent = 0.0
+    patience = Patience("growing", LONGEST_GROWTH)
     for samples in session.scale.growth:
-        expected = spent * (samples - held) / max(held, 1)
-        if expected > PATIENCE:
-            reason = f"left out: would take about {expected:.0f} s"
+        added = samples - held
+        if reason := patience.reason(added):
             session.results.failed(f"{samples:,} samples", reason)
             break
-        started = time.perf_counter()
         rows = session.workers.call(0, grow, held, samples)
-        spent = time.perf_counter() - started
+        patience.took(added, rows.pop("growing"))
         held = samples
         for what, values in rows.items():
             operations = samples if what == "list" else BATCH
@@ -45,34 +45,35 @@ def keys(start: int, end: int) -> list[str]:
     return [f"key_{row}" for row in range(start, end)]
 
 
-def grow(worker: Worker, start: int, end: int) -> dict[str, list[float]]:
-    """Fills the partition in batches, measuring the last puts, gets of batches from all over it,
-    and a listing.
+def grow(worker: Worker, start: int, end: int) -> dict[str, Any]:
+    """Fills the partition in batches; seconds of that, of the last puts, of gets of batches from
+    all over it, and of listings.
     """
-    puts = small_partitions(worker) if start == 0 else []
-    for first in range(start, end, BATCH):
-        puts.append(put(worker, PARTITION, first))
-    gets = []
+    before = small_partitions(worker) if start == 0 else []
+    puts = [put(worker, PARTITION, first) for first in range(start, end, BATCH)]
+    gets: list[float] = []
     for number in range(TIMES + 1):
+        if len(gets) > 1 and sum(gets) > LONGEST_MEASURING:
+            break
         first = (end - BATCH) * number // TIMES // BATCH * BATCH
         names = keys(first, first + BATCH)
-        started = time.perf_counter()
-        read = worker.store.get(PARTITION, names, ["f"])
-        gets.append(time.perf_counter() - started)
+        seconds, read = timed_result(partial(worker.store.get, PARTITION, names, ["f"]))
+        gets.append(seconds)
         assert int(read["f"].unbind()[7][0]) == first + 7, "another row came back"
-    listed = [timed(partial(worker.store.list, PARTITION)) for _ in range(2)]
-    return {"put": puts[-TIMES:], "get": gets[1:], "list": listed}
+    lists: list[float] = []
+    while len(lists) < 3 or (len(lists) <= TIMES and sum(lists) < LONGEST_MEASURING):
+        lists.append(timed(partial(worker.store.list, PARTITION)))
+    measured = {"put": [*before, *puts][-TIMES:], "get": gets[1:], "list": lists[1:]}
+    return {**measured, "growing": sum(puts)}
 
 
 def small_partitions(worker: Worker) -> list[float]:
-    """Puts into partitions of one batch each, the first of which warms up."""
+    """Puts into partitions of one batch each, one after the other; the first warms up."""
     seconds: list[float] = []
-    for number in range(TIMES + 1):
-        # One is enough where one takes long.
-        if sum(seconds) < 1.0:
-            seconds.append(put(worker, f"{PARTITION} {number}", 0))
-    for number in range(len(seconds)):
-        worker.store.clear(f"{PARTITION} {number}", keys(0, BATCH))
+    while len(seconds) <= TIMES and sum(seconds) < LONGEST_MEASURING:
+        partition = f"{PARTITION} {len(seconds)}"
+        seconds.append(put(worker, partition, 0))
+        worker.store.clear(partition, keys(0, BATCH))
     # That into the partition that grows comes on top.
     return seconds[2:]
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from functools import partial
 
 from contents import check
-from measure import TURN_PATIENCE, repeated, timed, timed_result
+from measure import TURN_PATIENCE, Patience, repeated, timed, timed_result
 from payloads import dense_fields
 from session_state import Session
 from workers import Worker
@@ -15,19 +15,18 @@ __all__ = ["run"]
 
 FIELDS = 4
 FIELD_BYTES = 256
-#: A batch is left out where a put would take more seconds than this, going by the smaller one's.
-PATIENCE = 25.0
+#: A batch is left out where a put would take more seconds than this.
+LONGEST_PUT = 25.0
 FETCHED = 1024
 FETCHES = 8
 
 
 def run(session: Session) -> None:
-    before, slowest = 1, 0.0
+    patience = Patience("a put", LONGEST_PUT)
     for count, times in session.scale.keys.items():
         label = f"{count:,} keys"
-        expected = slowest * count / before
-        if expected > PATIENCE:
-            session.results.failed(label, f"left out: a put would take about {expected:.0f} s")
+        if reason := patience.reason(count):
+            session.results.failed(label, reason)
             continue
         seconds: dict[str, list[float]] = defaultdict(list)
         for turn in range(times + 1):
@@ -39,7 +38,7 @@ def run(session: Session) -> None:
                 seconds[what].append(value)
             if turn and sum(taken.values()) > TURN_PATIENCE:
                 break
-        before, slowest = count, max(seconds["put"])
+        patience.took(count, max(seconds["put"]))
         for what, values in seconds.items():
             session.results.add(f"{label}: {what}", values, operations=count)
     if session.is_gateway:

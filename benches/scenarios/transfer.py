@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from contents import check, touch
-from measure import TURN_PATIENCE, timed, timed_result
+from measure import TURN_PATIENCE, Patience, timed, timed_result
 from payloads import MIB, batch_of
 from session_state import Session
 from workers import Worker
@@ -22,25 +22,21 @@ __all__ = ["clear", "get", "load", "put", "rows", "run"]
 
 KINDS = ("dense", "jagged", "image dicts", "strings", "mixed")
 LARGE = 256 * MIB
-#: A size is left out where a put and a get would take more seconds, going by the one before.
-PATIENCE = 12.0
+#: A size is left out where a put and a get would take more seconds.
+LONGEST_TURN = 12.0
 WRITER, READER = 0, 1
 
 
 def run(session: Session) -> None:
-    #: Size and seconds of the last batch of each kind.
-    before: dict[str, tuple[int, float]] = {}
+    patience = {kind: Patience("a put and a get", LONGEST_TURN) for kind in KINDS}
     for size, times in session.scale.sizes.items():
         for kind in session.scale.large_kinds if size > LARGE else KINDS:
             name = f"{kind}, {size // MIB:,} MiB"
-            smaller, taken = before.get(kind, (size, 0.0))
-            expected = taken * size / smaller
-            if expected > PATIENCE:
-                reason = f"left out: a put and a get would take about {expected:.0f} s"
+            if reason := patience[kind].reason(size):
                 session.results.failed(name, reason)
                 continue
             try:
-                before[kind] = size, measure(session, kind, size, times, name)
+                patience[kind].took(size, measure(session, kind, size, times, name))
             except RuntimeError as error:
                 session.results.failed(name, str(error))
             session.workers.all(forget)

@@ -13,12 +13,14 @@ from tensordict import TensorDict
 
 from systems.base import Batch, System
 
-__all__ = ["RAY_CPUS", "Gateway", "join_ray", "start_ray"]
+__all__ = ["MOONCAKE_ADDRESSES", "RAY_CPUS", "Gateway", "join_ray", "start_ray"]
 
 #: The PyPI package asks Ray for one CPU for the controller and for each storage unit, and waits for
 #: them for ever. Ray only keeps books on this number.
 RAY_CPUS = 16
 GIB = 1 << 30
+#: Where the metadata server and the master of Mooncake listen.
+MOONCAKE_ADDRESSES = ("127.0.0.1:50050", "127.0.0.1:50051")
 
 
 def start_ray(object_store_bytes: int = 200 << 20) -> str:
@@ -50,11 +52,12 @@ def settings_of(backend: str) -> dict[str, Any]:
     largest scenario.
     """
     if backend == "MooncakeStore":
+        metadata, master = MOONCAKE_ADDRESSES
         section: dict[str, Any] = {
             "auto_init": True,
             "protocol": "tcp",
-            "metadata_server": "127.0.0.1:50050",
-            "master_server_address": "127.0.0.1:50051",
+            "metadata_server": metadata,
+            "master_server_address": master,
             "local_hostname": "127.0.0.1",
             "global_segment_size": 3 * GIB,
             "local_buffer_size": GIB,

@@ -35,9 +35,7 @@ impl Controller {
     /// unknown partitions are passed over.
     pub fn begin_clear_keys<K: AsRef<str>>(&mut self, partition: &str, keys: &[K]) -> ClearTicket {
         let slots = self.visible(partition).map_or_else(Vec::new, |state| {
-            keys.iter()
-                .filter_map(|key| state.visible_slot(key.as_ref()))
-                .collect()
+            state.visible_slots(keys).flatten().collect()
         });
         self.clear_slots(partition, slots)
     }

@@ -72,14 +72,14 @@ impl Controller {
         }
         let (state, counters) = self.room_for(partition, keys.len())?;
         let call = counters.next_call();
-        state.prepare_for(keys);
+        let hashes = state.prepare_for(keys);
         let mut slots = Vec::with_capacity(keys.len());
         let mut unseen = Vec::new();
-        for key in keys {
+        for (key, hash) in keys.iter().zip(hashes) {
             let key = key.as_ref();
-            let slot = match state.keys.get(key) {
+            let slot = match state.slot(hash, key) {
                 Some(slot) => slot,
-                None => state.add_key(key.into(), call, counters),
+                None => state.add_key((hash, key.into()), call, counters),
             };
             slots.push(slot);
             // A put under way may hold the key already; its sample is shown before it publishes.

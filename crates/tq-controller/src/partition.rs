@@ -7,7 +7,7 @@ use crate::changes::ChangeLog;
 use crate::consumption::Consumption;
 use crate::controller::Counters;
 use crate::field::Fields;
-use crate::kv_index::KvIndex;
+use crate::kv_index::{KeyHash, KvIndex};
 use crate::parcels::ParcelTable;
 use crate::receipts::ReceiptTable;
 use crate::slots::{LetGo, Slot, Slots, State};
@@ -69,11 +69,28 @@ impl Partition {
         }
     }
 
-    /// The slot of a visible sample.
-    pub(crate) fn visible_slot(&self, key: &str) -> Option<Slot> {
-        self.keys
-            .get(key)
-            .filter(|slot| self.slots[*slot].state == State::Visible)
+    /// The slot of a sample, visible or not.
+    pub(crate) fn slot(&self, hash: KeyHash, key: &str) -> Option<Slot> {
+        self.keys.get(hash, key, &self.slots)
+    }
+
+    /// The hashes of a batch's keys, to look them up.
+    pub(crate) fn hashes<K: AsRef<str>>(&self, keys: &[K]) -> Vec<KeyHash> {
+        keys.iter()
+            .map(|key| self.keys.hash(key.as_ref()))
+            .collect()
+    }
+
+    /// The slots of the visible samples of `keys`, in this order; none for what is no such key.
+    pub(crate) fn visible_slots<K: AsRef<str>>(
+        &self,
+        keys: &[K],
+    ) -> impl Iterator<Item = Option<Slot>> {
+        let hashes = self.hashes(keys);
+        keys.iter().zip(hashes).map(|(key, hash)| {
+            let slot = self.slot(hash, key.as_ref())?;
+            (self.slots[slot].state == State::Visible).then_some(slot)
+        })
     }
 
     /// Slots of the visible and pre-allocated samples numbered `indexes`, in this order.
@@ -103,30 +120,33 @@ impl Partition {
         .with("partition", &self.id))
     }
 
-    /// Makes room for `keys` about to be added.
-    pub(crate) fn prepare_for<K: AsRef<str>>(&mut self, keys: &[K]) {
+    /// Makes room for `keys` about to be added; their hashes.
+    pub(crate) fn prepare_for<K: AsRef<str>>(&mut self, keys: &[K]) -> Vec<KeyHash> {
         // Batches are mostly all new or all known.
-        let first_is_new = |key: &K| self.keys.get(key.as_ref()).is_none();
-        if keys.first().is_some_and(first_is_new) {
+        let is_new = |key: &str| self.slot(self.keys.hash(key), key).is_none();
+        if keys.first().is_some_and(|key| is_new(key.as_ref())) {
             self.slots.prepare(keys.len());
             self.keys.prepare(keys.len());
         }
+        self.hashes(keys)
     }
 
     /// A pending sample under a key that has none: the lowest pre-allocated one, or else a fresh
     /// one.
-    pub(crate) fn add_key(&mut self, key: Key, call: u64, counters: &mut Counters) -> Slot {
+    pub(crate) fn add_key(
+        &mut self,
+        (hash, key): (KeyHash, Key),
+        call: u64,
+        counters: &mut Counters,
+    ) -> Slot {
         let slot = match self.slots.take_spare(call) {
             Some(slot) => {
-                self.slots[slot].key = Some(key.clone());
+                self.slots[slot].key = Some(key);
                 slot
             }
-            None => {
-                let index = counters.next_index();
-                self.slots.add(index, Some(key.clone()), call)
-            }
+            None => self.slots.add(counters.next_index(), Some(key), call),
         };
-        self.keys.insert(key, slot);
+        self.keys.insert(hash, slot);
         slot
     }
 
@@ -144,11 +164,15 @@ impl Partition {
 
     /// Frees slots that hold no produced field. Returns the numbers of their samples.
     pub(crate) fn free(&mut self, slots: &[Slot]) -> Vec<GlobalIndex> {
-        let indexes = slots.iter().map(|slot| self.slots[*slot].index).collect();
+        let mut indexes = Vec::with_capacity(slots.len());
+        let mut keyed = Vec::with_capacity(slots.len());
         for slot in slots {
-            if let Some(key) = &self.slots[*slot].key {
-                self.keys.remove(key);
-            }
+            let sample = &self.slots[*slot];
+            indexes.push(sample.index);
+            keyed.extend(sample.key.as_ref().map(|key| (self.keys.hash(key), *slot)));
+        }
+        for (hash, slot) in keyed {
+            self.keys.remove(hash, slot);
         }
         self.receipts.clear(slots);
         self.parcels.clear(slots);
@@ -165,7 +189,7 @@ impl Partition {
             LetGo::Unheld => true,
             LetGo::Reserved(key) => {
                 if let Some(key) = key {
-                    self.keys.remove(&key);
+                    self.keys.remove(self.keys.hash(&key), slot);
                 }
                 false
             }

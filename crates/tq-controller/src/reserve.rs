@@ -93,17 +93,17 @@ impl Controller {
         let call = counters.next_call();
         let mut reservation = Reservation::new(state.id.clone(), keys.len());
         let mut repeated = Vec::new();
-        state.prepare_for(keys);
-        for key in keys {
+        let hashes = state.prepare_for(keys);
+        for (key, hash) in keys.iter().zip(hashes) {
             let key = key.as_ref();
-            match state.keys.get(key) {
+            match state.slot(hash, key) {
                 Some(slot) if state.slots.touch(slot, call) => {
                     state.slots.hold(slot);
                     reservation.push(state, slot);
                 }
                 Some(_) => repeated.push(key),
                 None => {
-                    let slot = state.add_key(key.into(), call, counters);
+                    let slot = state.add_key((hash, key.into()), call, counters);
                     reservation.push(state, slot);
                 }
             }

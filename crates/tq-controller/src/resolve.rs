@@ -38,8 +38,8 @@ impl Controller {
             ..Resolved::default()
         };
         let mut slots = Vec::with_capacity(keys.len());
-        for (position, key) in keys.iter().enumerate() {
-            match state.visible_slot(key.as_ref()) {
+        for (position, slot) in state.visible_slots(keys).enumerate() {
+            match slot {
                 Some(slot) => {
                     found.positions.push(position);
                     found.global_indexes.push(state.slots[slot].index);
@@ -125,7 +125,7 @@ impl Controller {
     #[must_use]
     pub fn fields_of(&self, partition: &str, key: &str) -> Option<Vec<FieldName>> {
         let state = self.visible(partition)?;
-        let slot = state.visible_slot(key)?;
+        let slot = state.visible_slots(&[key]).next()??;
         Some(state.fields.ready(&[slot], state.slots.counted()))
     }
 

@@ -182,10 +182,7 @@ fn choose(
 impl Partition {
     /// Slots of the visible samples among `keys`, each once.
     fn slots_of(&mut self, keys: &[Key], call: u64) -> Vec<Slot> {
-        let mut slots: Vec<_> = keys
-            .iter()
-            .filter_map(|key| self.visible_slot(key))
-            .collect();
+        let mut slots: Vec<_> = self.visible_slots(keys).flatten().collect();
         slots.retain(|slot| self.slots.touch(*slot, call));
         slots
     }

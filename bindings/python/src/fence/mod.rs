@@ -19,6 +19,7 @@ pub(crate) mod buffer;
 pub(crate) mod bytes;
 mod collector;
 pub(crate) mod dlpack;
+mod first_touch;
 pub(crate) mod frame;
 mod loaned;
 mod references;

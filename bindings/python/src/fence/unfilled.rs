@@ -11,6 +11,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyString};
 use tq_codec::{Text, Width, write_chars};
 
+use super::first_touch::touch;
+
 /// What an object will hold.
 #[derive(Clone, Copy)]
 pub(crate) enum Content<'a> {
@@ -25,6 +27,16 @@ impl Content<'_> {
         match self {
             Self::Text(text) => text.utf8().len(),
             Self::Bytes(bytes) | Self::ByteArray(bytes) => bytes.len(),
+        }
+    }
+
+    /// Bytes that the object keeps.
+    fn size(&self) -> usize {
+        match self {
+            Self::Text(Text::Wide { chars, width, .. }) => chars * width.bytes(),
+            Self::Text(Text::Ascii(bytes)) | Self::Bytes(bytes) | Self::ByteArray(bytes) => {
+                bytes.len()
+            }
         }
     }
 }
@@ -103,6 +115,8 @@ impl<'a> Unfilled<'a> {
         let Some((start, content)) = self.left.take() else {
             return;
         };
+        // SAFETY: the object was made for so many bytes from `start` on, and nobody else has it.
+        touch(unsafe { std::slice::from_raw_parts_mut(start.as_ptr().cast(), content.size()) });
         match content {
             Content::Bytes(bytes)
             | Content::ByteArray(bytes)

@@ -175,25 +175,7 @@ class Parcels:
         planned.use_means(self._client.region, self._client.mapped)
         left = list(range(len(reads)))
         for attempt in range(_REREADS + 1):
-            wrong: list[int] = []
-            numbers = left
-
-            def arrived(
-                done: list[int], numbers: list[int] = numbers, wrong: list[int] = wrong
-            ) -> None:
-                wrong.extend(planned.arrived([numbers[one] for one in done], _THREADS))
-
-            def take(
-                buffers: list[tuple[int, Any]],
-                numbers: list[int] = numbers,
-                wrong: list[int] = wrong,
-            ) -> None:
-                chosen = [(numbers[one], buffer) for one, buffer in buffers]
-                wrong.extend(planned.take(chosen, _THREADS))
-
-            if numbers:
-                chosen = reads if len(numbers) == len(reads) else [reads[one] for one in numbers]
-                self._client.read_objects(chosen, Landing(planned.lend, arrived, take))
+            wrong = self._read(planned, reads, left) if left else []
             if not wrong:
                 return
             left = sorted(wrong)
@@ -209,6 +191,28 @@ class Parcels:
             f"{_REREADS + 1} times: {[reads[one].key for one in left[:5]]}; the backend has lost "
             "or changed them, put the samples again"
         )
+
+    def _read(
+        self, planned: _core.StoredGet, reads: list[ObjectRead], numbers: list[int]
+    ) -> list[int]:
+        """Carries out reads, by number; those that did not bring the bytes that were put."""
+        wrong: list[int] = []
+        coming = len(numbers)
+
+        def arrived(done: list[int]) -> None:
+            nonlocal coming
+            # Only a hint: two threads at once may both have seen too many.
+            coming -= len(done)
+            threads = _THREADS if coming <= 0 else _THREADS_MEANWHILE
+            wrong.extend(planned.arrived([numbers[one] for one in done], threads))
+
+        def take(buffers: list[tuple[int, Any]]) -> None:
+            chosen = [(numbers[one], buffer) for one, buffer in buffers]
+            wrong.extend(planned.take(chosen, _THREADS))
+
+        chosen = reads if len(numbers) == len(reads) else [reads[one] for one in numbers]
+        self._client.read_objects(chosen, Landing(planned.lend, arrived, take))
+        return wrong
 
     def delete_dropped(self) -> None:
         """Deletes the objects of parcels that nobody needs; what cannot be deleted now is kept
@@ -244,4 +248,9 @@ class Parcels:
         return left
 
 
-_THREADS = max(1, min(len(os.sched_getaffinity(0)), 4))
+_CORES = len(os.sched_getaffinity(0))
+#: The most threads that check what came and make values of it.
+_THREADS = max(1, min(_CORES, 4))
+#: The same while more is on its way: receiving it and asking for its end take two cores, and more
+#: threads than cores do less together.
+_THREADS_MEANWHILE = max(1, min(_CORES - 2, 4))
