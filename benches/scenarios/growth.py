@@ -19,7 +19,7 @@ PARTITION = "growth"
 LONGEST_GROWTH = 8.0
 #: Puts and gets that are measured at each size: many, as one is over in a millisecond; fewer where
 #: they take more seconds than this.
-TIMES = 41
+TIMES = 201
 LONGEST_MEASURING = 1.0
 
 

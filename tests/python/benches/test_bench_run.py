@@ -207,3 +207,32 @@ def test_a_scale_leaves_out_what_there_is(benches):
             assert system in SYSTEMS
             assert set(scenarios) < set(SCENARIOS)
             assert reason
+
+
+def test_what_goes_through_a_backend_is_a_share_of_its_own_calls(benches):
+    from findings import Findings
+    from raw_table import beside_raw
+
+    def row(size, *medians):
+        return [{"n": 1, "median": median, "bytes": size} for median in medians]
+
+    # Two rounds of puts; of gets the raw calls failed.
+    rounds = zip(row(4e9, 1.0, 3.0), row(3e9, 1.0, 2.0), strict=True)
+    scenarios = [
+        {"raw": {"dense: raw put": raw, "dense: put": put, "dense: get": put}}
+        for raw, put in rounds
+    ]
+    sessions = [{"scenarios": found, "left_out": {}} for found in scenarios]
+    table = beside_raw(Findings({"sessions": {"ours_mooncake": sessions}, "missing": {}}))
+    (line,) = table.splitlines()[2:]
+    assert line == "| transferqueue-rs, Mooncake | dense: put | 2 GB/s | 2 GB/s | 1 |"
+
+
+def test_what_would_take_too_long_is_left_out(benches):
+    from measure import Patience
+
+    patience = Patience("a put", 10.0)
+    assert patience.reason(1_000_000) == ""
+    patience.took(1_000, 0.5)
+    assert patience.reason(20_000) == ""
+    assert patience.reason(30_000) == "left out: a put would take about 15 s"

@@ -106,3 +106,16 @@ def test_listings_agree_with_a_model_through_puts_clears_and_what_callers_keep(t
             assert list(samples.items()) == list(model[name].items())
             if samples and choose.random() < 0.2:
                 next(iter(samples.values()))["spoilt"] = 1
+
+
+def test_a_listing_too_large_to_be_kept_is_the_callers_own_too(tq):
+    keys = [f"k{number}" for number in range((1 << 18) + 1)]
+    put(tq, keys, [{"n": number} for number in range(len(keys))])
+    put(tq, ["x"], [{"n": 1}], "small")
+    for _ in range(2):
+        listed = tq.kv_list()
+        assert list(listed["p"]) == keys
+        assert (listed["p"]["k7"], listed["small"]) == ({"n": 7}, {"x": {"n": 1}})
+        listed["p"]["k7"]["n"] = 8
+        listed["p"].pop("k9")
+        listed["small"]["x"].clear()

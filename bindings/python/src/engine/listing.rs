@@ -28,8 +28,8 @@ const HELD_HERE: isize = 2;
 struct Known {
     /// Its keys in the order of their creation, with the tags that their dicts hold.
     samples: Vec<(Key, Tags)>,
-    /// `{key: tag dict}`, never handed out itself. A copy of it was the listing, which saves growing
-    /// a dict key by key.
+    /// `{key: tag dict}`, not handed out itself where it is kept: a copy of it was the listing, which
+    /// saves growing a dict key by key.
     issued: Py<PyDict>,
 }
 
@@ -51,11 +51,17 @@ impl Listed {
         // Taken, not borrowed: the lock is never held while Python objects are made or dropped.
         let mut known = std::mem::take(&mut *self.lock());
         let mut kept = HashMap::new();
+        let samples: usize = listings.iter().map(|listing| listing.samples.len()).sum();
         for listing in listings {
             let partition = listing.partition.clone();
+            let name = PyString::new(py, &partition);
             let mut generations = known.remove(&partition).unwrap_or_default();
             let known = Known::next(py, listing, &mut generations, &mut writer)?;
-            result.set_item(PyString::new(py, &partition), known.issued.bind(py).copy()?)?;
+            if samples > KEPT {
+                result.set_item(name, known.issued)?;
+                continue;
+            }
+            result.set_item(name, known.issued.bind(py).copy()?)?;
             generations.push(known);
             kept.insert(partition, generations);
         }
