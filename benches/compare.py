@@ -27,7 +27,11 @@ class Ratio:
 
     def agrees(self, other: Ratio) -> bool:
         """Whether the medians do."""
-        return self.median <= FACTOR * other.median and other.median <= FACTOR * self.median
+        return self.distance(other) <= FACTOR
+
+    def distance(self, other: Ratio) -> float:
+        """How many times the smaller median the larger one is."""
+        return max(self.median / other.median, other.median / self.median)
 
     def overlaps(self, other: Ratio) -> bool:
         """Whether the spreads do."""
@@ -39,12 +43,14 @@ def compared(before: dict[str, Any], after: dict[str, Any]) -> str:
     first, second = Findings(before), Findings(after)
     agreed = overlapped = 0
     apart = []
+    distances = []
     for system, own in BESIDE.items():
         for scenario, name in measurements(second, system):
             old = ratio_of(first, system, own, scenario, name)
             new = ratio_of(second, system, own, scenario, name)
             if old is None or new is None:
                 continue
+            distances.append(old.distance(new))
             if old.agrees(new):
                 agreed += 1
             elif old.overlaps(new):
@@ -55,6 +61,10 @@ def compared(before: dict[str, Any], after: dict[str, Any]) -> str:
     text = f"Of {agreed + overlapped + len(apart)} ratios {agreed} agree within a factor of "
     text += f"{short(FACTOR)}, {overlapped} more within the spread of their measurements, "
     text += f"{len(apart)} do not."
+    if len(distances) > 1:
+        cuts = statistics.quantiles(distances, n=20, method="inclusive")
+        text += f" Half of them differ by less than {short(cuts[9])}, 95 % by less than "
+        text += f"{short(cuts[18])}, all by no more than {short(max(distances))}."
     head = ("system", "row", "before", "after")
     return f"{text}\n\n{table(head, apart)}" if apart else text
 

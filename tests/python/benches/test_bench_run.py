@@ -84,6 +84,9 @@ def test_runs_agree_within_a_factor_or_their_spread(benches):
     assert "1 do not" in apart
     assert "| TransferQueue 0.1.11 | latency: put | 2 × | 9 × |" in apart
     assert "0 agree within a factor of 1.5, 1 more" in compared(put(2.0, 1.5, 6.0), put(9.0, 5.0))
+    rows = ({"put": {"median": 2.0}, "get": {"median": median}} for median in (2.0, 4.0))
+    spread = "Half of them differ by less than 1.5, 95 % by less than 1.95, all by no more than 2."
+    assert spread in compared(*map(record, rows))
     # Steps are measurements of one row.
     steps = [f"text, step {step}: total" for step in (1, 2, 3)]
     before = record({name: {"median": 2.0 + at} for at, name in enumerate(steps)}, "rl_step")
