@@ -66,8 +66,8 @@ RETRY_DELAY_SECONDS = 1.0
 #: Bytes of one call: enough to fill the connection, little enough to overlap with packing.
 _CALL_BYTES = 32 << 20
 #: Mooncake asks without a pause whether a transfer has ended. Where cores are short, that must not
-#: hold up the transfer itself, nor what is done beside it. With more niceness (from 15 on), who asks
-#: would be late on a host whose cores are all busy.
+#: hold up the transfer itself, nor what is done beside it. With more niceness (15 was tried), who
+#: asks would be late on a host whose cores are all busy.
 _CALLER_NICENESS = 10
 #: By how much the region grows.
 _SEGMENT_BYTES = 256 << 20
