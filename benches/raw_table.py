@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
-
-from findings import TITLES, Findings, Row
+from findings import TITLES, Findings
 from tables import rate, short, table
 
 __all__ = ["beside_raw"]
@@ -21,8 +19,7 @@ def beside_raw(findings: Findings) -> str:
             if what.startswith("raw"):
                 continue
             raw, through = (
-                bytes_a_second(findings.row(system, SCENARIO, row))
-                for row in (f"{batch}: raw {what}", name)
+                bytes_a_second(findings, system, row) for row in (f"{batch}: raw {what}", name)
             )
             if raw and through:
                 line = (TITLES[system], name, rate(raw, 1), rate(through, 1))
@@ -30,9 +27,9 @@ def beside_raw(findings: Findings) -> str:
     return table(("", "", "the backend's own calls", "through the gateway", "share"), lines)
 
 
-def bytes_a_second(found: list[Row]) -> float:
+def bytes_a_second(findings: Findings, system: str, name: str) -> float:
     """By the median over the rounds; 0 where it was not measured."""
-    if not found:
+    seconds = findings.median(system, SCENARIO, name)
+    if seconds is None:
         return 0.0
-    middle: float = statistics.median(row["median"] for row in found)
-    return float(found[0]["bytes"]) / middle
+    return float(findings.row(system, SCENARIO, name)[0]["bytes"]) / seconds

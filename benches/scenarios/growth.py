@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import torch
 from measure import Patience, timed, timed_result
@@ -31,8 +30,8 @@ def run(session: Session) -> None:
         if reason := patience.reason(added):
             session.results.failed(f"{samples:,} samples", reason)
             break
-        rows = session.workers.call(0, grow, held, samples)
-        patience.took(added, rows.pop("growing"))
+        growing, rows = session.workers.call(0, grow, held, samples)
+        patience.took(added, growing)
         held = samples
         for what, values in rows.items():
             operations = samples if what == "list" else BATCH
@@ -45,9 +44,9 @@ def keys(start: int, end: int) -> list[str]:
     return [f"key_{row}" for row in range(start, end)]
 
 
-def grow(worker: Worker, start: int, end: int) -> dict[str, Any]:
-    """Fills the partition in batches; seconds of that, of the last puts, of gets of batches from
-    all over it, and of listings.
+def grow(worker: Worker, start: int, end: int) -> tuple[float, dict[str, list[float]]]:
+    """Fills the partition in batches; seconds of all of that, and each of the last puts, of gets of
+    batches from all over it, and of listings.
     """
     before = small_partitions(worker) if start == 0 else []
     puts = [put(worker, PARTITION, first) for first in range(start, end, BATCH)]
@@ -63,8 +62,7 @@ def grow(worker: Worker, start: int, end: int) -> dict[str, Any]:
     lists: list[float] = []
     while len(lists) < 3 or (len(lists) <= TIMES and sum(lists) < LONGEST_MEASURING):
         lists.append(timed(partial(worker.store.list, PARTITION)))
-    measured = {"put": [*before, *puts][-TIMES:], "get": gets[1:], "list": lists[1:]}
-    return {**measured, "growing": sum(puts)}
+    return sum(puts), {"put": [*before, *puts][-TIMES:], "get": gets[1:], "list": lists[1:]}
 
 
 def small_partitions(worker: Worker) -> list[float]:

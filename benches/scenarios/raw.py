@@ -7,27 +7,26 @@ when nothing is packed, checked or made into tensors. One process puts, another 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 from contents import check
-from measure import timed, timed_result
+from measure import timed_result
 from payloads import MIB
 from regions import Buffer
 from session_state import Session
 from systems.gateways import MOONCAKE_ADDRESSES
 from workers import Worker
 
-from scenarios.transfer import forget, load, put, rows
+from scenarios.transfer import READER, WRITER, clear, forget, load, put, rows
 
 __all__ = ["run"]
 
 KINDS = ("dense", "jagged", "image dicts", "strings")
 OBJECT = MIB
 SLAB = 64 * MIB
-WRITER, READER = 0, 1
 
 
 def run(session: Session) -> None:
@@ -66,7 +65,7 @@ class Raw:
     store: Any
     replicas: Any
     region: Buffer
-    sizes: list[int] = field(default_factory=list)
+    sizes: list[int]
 
     @property
     def places(self) -> list[int]:
@@ -134,7 +133,3 @@ def get(worker: Worker, where: str, compare: bool) -> float:
     if compare:
         check(worker.kept["batch"], read)
     return seconds
-
-
-def clear(worker: Worker, where: str) -> float:
-    return timed(partial(worker.store.clear, where, rows(worker)))

@@ -18,7 +18,7 @@ from payloads import MIB, batch_of
 from session_state import Session
 from workers import Worker
 
-__all__ = ["clear", "get", "load", "put", "rows", "run"]
+__all__ = ["READER", "WRITER", "clear", "forget", "get", "load", "put", "rows", "run"]
 
 KINDS = ("dense", "jagged", "image dicts", "strings", "mixed")
 LARGE = 256 * MIB

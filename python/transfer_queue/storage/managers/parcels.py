@@ -42,6 +42,12 @@ _ATTEMPTS = 4
 _REREADS = 2
 #: So many parcels are deleted at a time.
 _DROPPED = 256
+_CORES = len(os.sched_getaffinity(0))
+#: The most threads that check what came and make values of it.
+_THREADS = max(1, min(_CORES, 4))
+#: The same while more is on its way: receiving it and asking for its end take two cores, and more
+#: threads than cores do less together.
+_THREADS_MEANWHILE = max(1, min(_CORES - 2, 4))
 
 
 class Parcels:
@@ -246,11 +252,3 @@ class Parcels:
         if left:
             logger.warning("%d of %d objects could not be deleted now", len(left), len(keys))
         return left
-
-
-_CORES = len(os.sched_getaffinity(0))
-#: The most threads that check what came and make values of it.
-_THREADS = max(1, min(_CORES, 4))
-#: The same while more is on its way: receiving it and asking for its end take two cores, and more
-#: threads than cores do less together.
-_THREADS_MEANWHILE = max(1, min(_CORES - 2, 4))
